@@ -1,0 +1,63 @@
+"""Feedforward classifiers in JAX: losses with proven closed-form gradients, training from one config.
+
+Everything here is imported when it is first used, so `import jaxnet` alone costs nothing and does
+not load JAX:
+
+    jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck   (jaxnet.nn)
+    jaxnet.train(config) -> run                                                         (jaxnet.run)
+    jaxnet.load(run_directory) -> model                                                 (jaxnet.inference)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxnet.inference import load as load
+    from jaxnet.nn import activations as activations
+    from jaxnet.nn import backprop as backprop
+    from jaxnet.nn import gradcheck as gradcheck
+    from jaxnet.nn import losses as losses
+    from jaxnet.nn import mlp as mlp
+    from jaxnet.run import train as train
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "activations": "jaxnet.nn.activations",
+    "backprop": "jaxnet.nn.backprop",
+    "gradcheck": "jaxnet.nn.gradcheck",
+    "losses": "jaxnet.nn.losses",
+    "mlp": "jaxnet.nn.mlp",
+}
+_FUNCTIONS = {
+    "load": "jaxnet.inference",
+    "train": "jaxnet.run",
+}
+
+__all__ = [
+    "__version__",
+    "activations",
+    "backprop",
+    "gradcheck",
+    "load",
+    "losses",
+    "mlp",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name in _MODULES:
+        value: Any = import_module(_MODULES[name])
+    elif name in _FUNCTIONS:
+        value = getattr(import_module(_FUNCTIONS[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # later look-ups no longer come here
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})
