@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxnet import errors as errors
+    from jaxnet import nn as nn
     from jaxnet.inference import load as load
     from jaxnet.nn import activations as activations
     from jaxnet.nn import backprop as backprop
@@ -26,8 +28,10 @@ _MODULES = {
     "activations": "jaxnet.nn.activations",
     "backprop": "jaxnet.nn.backprop",
     "gradcheck": "jaxnet.nn.gradcheck",
+    "errors": "jaxnet.errors",
     "losses": "jaxnet.nn.losses",
     "mlp": "jaxnet.nn.mlp",
+    "nn": "jaxnet.nn",
 }
 _FUNCTIONS = {
     "load": "jaxnet.inference",
@@ -38,10 +42,12 @@ __all__ = [
     "__version__",
     "activations",
     "backprop",
+    "errors",
     "gradcheck",
     "load",
     "losses",
     "mlp",
+    "nn",
     "train",
 ]
 
