@@ -1,0 +1,70 @@
+"""One family of errors. A `UserError` says what is wrong, where, and what to type instead.
+
+The command line turns `exit_code` into its exit status: 2 for a mistake in the call, the config
+or the data, 1 for a run that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class JaxnetError(Exception):
+    """Base of every error that jaxnet raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(JaxnetError, ValueError):
+    """A mistake in the call, the config or the data. It is a `ValueError` too."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """All problems of one config at once.
+
+    Args:
+        problems: one line each, `file:line:column: key.path: what is wrong`.
+
+    >>> ConfigError(["a.yaml:1:1: taks: unknown key"]).problems
+    ['a.yaml:1:1: taks: unknown key']
+    """
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class DataError(UserError):
+    """Data that cannot be used; the message names rows, columns or labels."""
+
+
+class RunDirectoryError(UserError):
+    """A run directory that exists already, cannot be written, or holds no run."""
+
+
+class LossPairError(UserError):
+    """A loss and an output activation that do not belong together."""
+
+
+class RunFailed(JaxnetError):
+    """A run that started and could not finish."""
+
+
+class NonFiniteError(RunFailed):
+    """A NaN or an infinity met in training.
+
+    Args:
+        message: what was met and the usual fix.
+        step: number of updates applied when it was met.
+        rows: training rows of that update, as far as they are known.
+    """
+
+    def __init__(self, message: str, *, step: int | None = None, rows: Sequence[int] = ()) -> None:
+        self.step = step
+        self.rows = tuple(rows)
+        super().__init__(message)
