@@ -1,0 +1,46 @@
+"""What every test relies on: strict JAX promotion, repeatable examples, no trace outside tmp_path."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# The same examples in every run, on every machine; a found failure is turned into a test of its own.
+hypothesis.settings.register_profile(
+    "jaxnet", derandomize=True, database=None, deadline=None, print_blob=True
+)
+hypothesis.settings.load_profile("jaxnet")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Commands and runs in tests keep their caches out of the developer's own cache folder."""
+    home = tmp_path_factory.mktemp("cache-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(home))
+        patch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def _strict_jax() -> None:
+    """Promotion of dtypes and ranks is an error, and nothing comes from a compilation cache.
+
+    Set through JAX's config and not through the environment, so that commands started by a test
+    run as they do for a user. A test that never imports JAX does not get it imported here.
+    """
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        jax.config.update("jax_numpy_dtype_promotion", "strict")
+        jax.config.update("jax_numpy_rank_promotion", "raise")
+        jax.config.update("jax_enable_compilation_cache", False)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """A plain environment for commands started by a test: no terminal settings of the developer's."""
+    dropped = {"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "TTY_COMPATIBLE"}
+    return {name: value for name, value in os.environ.items() if name not in dropped}
