@@ -1,0 +1,5 @@
+"""The mathematics of jaxnet: pure functions of arrays, none of which meets a config or a file."""
+
+from jaxnet.nn import activations, backprop, losses, mlp
+
+__all__ = ["activations", "backprop", "gradcheck", "losses", "mlp"]

@@ -1,0 +1,120 @@
+"""The backward pass of the lectures, written out: delta by delta, dW, db.
+
+    delta_L     = dJ/dz_L                                (of the pair loss, output activation)
+    delta_{l-1} = (delta_l W_l) * f'(z_{l-1})
+    dW_l        = delta_l^T a_{l-1}
+    db_l        = sum over rows of delta_l
+
+The first lecture prints the second line with the index L on both sides (it is any layer l), and
+with W of shape (n_in, n_out); here W is (n_out, n_in) and rows are examples.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxnet.nn import activations, mlp
+from jaxnet.nn.losses import Loss, mean
+from jaxnet.nn.losses.core import scale_rows
+from jaxnet.nn.precision import wide_type
+from jaxnet.nn.mlp import Cache, Layer, Masks, Params
+
+
+def backward(
+    params: Params,
+    cache: Cache,
+    delta: Float[Array, "m n_L"],
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    compute_dtype: Any = None,
+) -> Params:
+    """Gradients of every W and b from the delta of the output layer.
+
+    Args:
+        params: the parameters of the forward pass.
+        cache: what `mlp.forward_with_cache` returned.
+        delta: dJ/dz_L, (m, n_L), with the weights of the rows (1/m) already in it.
+        compute_dtype: type of the products; sums stay float32.
+
+    >>> import jax
+    >>> params = mlp.init(jax.random.key(0), [4, 8, 3])
+    >>> logits, cache = mlp.forward_with_cache(params, jnp.ones((2, 4)))
+    >>> [layer.W.shape for layer in backward(params, cache, jnp.ones((2, 3)))]
+    [(8, 4), (3, 8)]
+    """
+    derivative = activations.find(activation).derivative
+    scale_of = mlp.find_scale(parametrisation)
+    dtype = compute_dtype or params[0].W.dtype
+    gradients: list[Layer] = []
+    for l in reversed(range(len(params))):  # noqa: E741 (the lecture's letter)
+        W, b = params[l]
+        scale = scale_of(W.shape[1])
+        narrow = delta.astype(dtype)
+        dW = _product(narrow, cache.a[l].astype(dtype), 0, 0) * jnp.asarray(scale, W.dtype)
+        gradients.append(Layer(dW.astype(W.dtype), jnp.sum(delta, axis=0).astype(b.dtype)))
+        if l > 0:
+            da = _product(narrow, W.astype(dtype), 1, 0) * scale
+            da = da * cache.masks[l - 1] if cache.masks else da
+            delta = da * derivative(cache.z[l - 1])
+    return tuple(reversed(gradients))
+
+
+def _product(left: Array, right: Array, left_axis: int, right_axis: int) -> Array:
+    """Matrix product over one axis of each, summed in float32 or wider."""
+    axes = (((left_axis,), (right_axis,)), ((), ()))
+    return lax.dot_general(left, right, axes, preferred_element_type=wide_type(left.dtype))
+
+
+def gradients(
+    params: Params,
+    x: Float[Array, "m n_0"],
+    targets: Array,
+    loss: Loss,
+    *,
+    weights: Array | None = None,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    masks: Masks = (),
+    compute_dtype: Any = None,
+    **options: Any,
+) -> tuple[Float[Array, ""], Params]:
+    """(mean loss, its gradients in the parameters), by the equations of the lectures.
+
+    Equal to `jax.value_and_grad` of `losses.mean(loss(mlp.forward(params, x), targets), weights)`
+    up to rounding. The delta of the output layer is the loss's own, so any activation and any
+    loss of `losses.LOSSES` will do.
+
+    Args:
+        weights: of the examples, (m,), or a boolean mask; None: 1 each.
+        activation, parametrisation, masks, compute_dtype: as in `mlp.forward`.
+        options: of the loss, such as label_smoothing.
+
+    >>> import jax
+    >>> from jaxnet.nn import losses
+    >>> params = mlp.init(jax.random.key(0), [4, 8, 3], last_layer="zeros")
+    >>> value, grads = gradients(
+    ...     params, jnp.ones((2, 4)), jnp.array([0, 2]), losses.categorical_cross_entropy)
+    >>> round(float(value), 4), grads[-1].b.shape
+    (1.0986, (3,))
+    """
+    network = {"activation": activation, "parametrisation": parametrisation}
+    logits, cache = mlp.forward_with_cache(
+        params, x, masks=masks, compute_dtype=compute_dtype, **network
+    )
+    if targets.ndim == 1 and logits.shape[1] == 1:
+        targets = targets[:, None]  # one logit column: the binary head
+    value = mean(loss.plain(logits, targets, **options), weights)
+    delta = scale_rows(row_shares(logits, weights), loss.delta(logits, targets, **options))
+    return value, backward(params, cache, delta, compute_dtype=compute_dtype, **network)
+
+
+def row_shares(logits: Float[Array, "m _"], weights: Array | None) -> Float[Array, " m"]:
+    """Share of each row in the mean, w_i / sum w: the 1/m of the lectures; 0 if all weigh 0."""
+    if weights is None:
+        weights = jnp.ones_like(logits[:, 0])
+    w = weights.astype(logits.dtype)
+    total = jnp.sum(w)
+    return w / jnp.where(total == 0, 1, total)

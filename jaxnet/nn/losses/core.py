@@ -1,0 +1,245 @@
+"""What a loss is: value and closed-form delta of one (loss, output activation) pair.
+
+A `Loss` is made of two functions, `value(z, y)` and `delta(z, y)` = d value / d z. Everything
+else follows: `loss(z, y)` differentiates through delta (`jax.custom_vjp`), `loss.forward_mode`
+too, in both directions (`jax.custom_jvp`), and `loss.plain` is left to autodiff.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+from jaxnet.errors import LossPairError, UserError
+from jaxnet.nn.losses.layout import Layout
+from jaxnet.nn.precision import wide_type
+
+Arrays: TypeAlias = dict[str, Any]
+Words: TypeAlias = tuple[tuple[str, str], ...]
+
+PAIR_REASON = (
+    "the closed-form delta belongs to one pair of loss and output activation; "
+    "with another activation it is the gradient of something else"
+)
+
+
+class Inputs(NamedTuple):
+    """Checked arguments of a loss; words are options that are text, hence not traced."""
+
+    z: Float[Array, "..."]
+    y: Shaped[Array, "..."]
+    words: Words
+    arrays: Arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A loss behind its output activation, with the gradient that belongs to the pair.
+
+    `loss(logits, targets, **options)` gives one number an example, float32 or wider whatever the
+    type of the logits; its gradient is `loss.delta` times the incoming cotangent.
+
+    Attributes:
+        name: what it is called in `LOSSES` and in tables.
+        layout: shapes of logits and targets, and how targets are read (`layout.py`).
+        activation: the output activation the pair belongs to, or a tuple of those to choose from
+            with the option `activation`, the first being the default.
+        options: names of the options it takes.
+        value_of: (z, y, **options) -> (m,), accurate where the activation saturates.
+        delta_of: (z, y, **options) -> d value / d z, of the shape of z.
+        seed_of: (a, y, **options) -> d value / d a, the seed of backpropagation.
+        scale_of: (z, y, **options) -> sum of the absolute values of delta's terms, against which
+            its error is measured where they cancel; None: |delta|.
+        usual: (z, y, **options) -> (m,): the form that other libraries leave to autodiff, for
+            comparison in the gradient check; None: `value_of`.
+
+    >>> from jaxnet.nn import losses
+    >>> losses.binary_cross_entropy(jnp.array([0.0, 2.0]), jnp.array([1.0, 1.0])).shape
+    (2,)
+    """
+
+    name: str
+    layout: Layout
+    activation: str | tuple[str, ...]
+    value_of: Callable[..., Array]
+    delta_of: Callable[..., Array]
+    seed_of: Callable[..., Array] | None = None
+    options: frozenset[str] = frozenset()
+    scale_of: Callable[..., Array] | None = None
+    usual: Callable[..., Array] | None = None
+    doc: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.doc or Loss.__doc__)
+
+    def __call__(self, logits: Array, targets: Array, **options: Any) -> Array:
+        """Per-example losses (m,) whose gradient is the closed form (`custom_vjp`)."""
+        z, y, words, arrays = self.prepare(logits, targets, options)
+        return _closed_form(self, words, z, y, arrays)
+
+    def forward_mode(self, logits: Array, targets: Array, **options: Any) -> Array:
+        """The same losses and delta as a `custom_jvp`: serves jvp, linearize and hessian too."""
+        z, y, words, arrays = self.prepare(logits, targets, options)
+        return _forward_mode(self, words, z, y, arrays)
+
+    def plain(self, logits: Array, targets: Array, **options: Any) -> Array:
+        """The same losses as an ordinary function that autodiff differentiates."""
+        return _value(self, *self.prepare(logits, targets, options))
+
+    def delta(self, logits: Array, targets: Array, **options: Any) -> Array:
+        """d(per-example loss)/d(logits), of the shape and type of the logits."""
+        inputs = self.prepare(logits, targets, options)
+        return _delta(self, *inputs).astype(inputs.z.dtype)
+
+    def seed(self, activations: Array, targets: Array, **options: Any) -> Array:
+        """d(per-example loss)/d(activations): dJ/dA of the lectures without the 1/m."""
+        if self.seed_of is None:
+            raise UserError(f"{self.name} has no seed dJ/dA; pass seed= to losses.make")
+        return _apply(self.seed_of, self, *self.prepare(activations, targets, options))
+
+    def output_activation(self, **options: Any) -> str:
+        """Name of the output activation that the given options choose.
+
+        Raises:
+            LossPairError: the option `activation` names one that does not belong to this loss.
+        """
+        known = (self.activation,) if isinstance(self.activation, str) else self.activation
+        chosen = options.get("activation") or known[0]
+        if chosen not in known:
+            raise LossPairError(
+                f"{self.name} cannot stand behind {chosen!r}: {PAIR_REASON} "
+                f"(lecture 1: don't use these equations blindly). "
+                f"{self.name} belongs to {' or '.join(known)}"
+            )
+        return str(chosen)
+
+    def prepare(self, logits: Array, targets: Array, options: Mapping[str, Any]) -> Inputs:
+        """Check shapes, option names and the activation; part text options from array ones."""
+        self.output_activation(**options)
+        unknown = set(options) - self.options - {"activation"}
+        if unknown:
+            raise UserError(
+                f"{self.name} takes no option {', '.join(map(repr, sorted(unknown)))}; "
+                f"it takes {', '.join(sorted(self.options)) or 'none'}"
+            )
+        z, y = self.layout.check(self.name, jnp.asarray(logits), jnp.asarray(targets))
+        words = tuple(sorted((k, v) for k, v in options.items() if isinstance(v, str)))
+        if isinstance(self.activation, str):
+            words = tuple((k, v) for k, v in words if k != "activation")
+        numbers = {k: v for k, v in options.items() if v is not None and not isinstance(v, str)}
+        arrays = {k: jnp.asarray(v, wide_type(z.dtype)) for k, v in numbers.items()}
+        return Inputs(z, y, words, arrays)
+
+
+def _apply(
+    function: Callable[..., Array], loss: Loss, z: Array, y: Array, words: Words, arrays: Arrays
+) -> Array:
+    """Call a loss's own function with z (m, K), widened, and the targets read beside it."""
+    rows = z[:, None] if z.ndim == 1 else z
+    rows = rows.astype(wide_type(z.dtype))
+    result = function(rows, loss.layout.read(rows, y), **dict(words), **arrays)
+    return result.reshape(z.shape) if result.ndim == 2 else result
+
+
+def _value(loss: Loss, z: Array, y: Array, words: Words, arrays: Arrays) -> Array:
+    return _apply(loss.value_of, loss, z, y, words, arrays)
+
+
+def _delta(loss: Loss, z: Array, y: Array, words: Words, arrays: Arrays) -> Array:
+    return _apply(loss.delta_of, loss, z, y, words, arrays)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _closed_form(loss: Loss, words: Words, z: Array, y: Array, arrays: Arrays) -> Array:
+    return _value(loss, z, y, words, arrays)
+
+
+# forward :: (z, y, options) -> (losses (m,), residuals)
+def _forward(loss: Loss, words: Words, z: Array, y: Array, arrays: Arrays) -> tuple[Array, Any]:
+    return _value(loss, z, y, words, arrays), (z, y, arrays)
+
+
+# backward :: (residuals, cotangent (m,)) -> (dz, dy, d options)
+def _backward(loss: Loss, words: Words, residuals: Any, g: Array) -> tuple[Any, Any, Any]:
+    z, y, arrays = residuals
+    dz = scale_rows(g, _delta(loss, z, y, words, arrays)).astype(z.dtype)
+    # Targets and options enter the value linearly or smoothly: autodiff loses nothing there.
+    _, pull = jax.vjp(lambda y, arrays: _value(loss, z, y, words, arrays), y, arrays)
+    return dz, *pull(g)
+
+
+_closed_form.defvjp(_forward, _backward)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _forward_mode(loss: Loss, words: Words, z: Array, y: Array, arrays: Arrays) -> Array:
+    return _value(loss, z, y, words, arrays)
+
+
+# tangent :: ((z, y, options), (dz, dy, d options)) -> (losses, d losses)
+@_forward_mode.defjvp
+def _tangent(loss: Loss, words: Words, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    z, y, arrays = primals
+    dz, dy, d_arrays = tangents
+    value, along_rest = jax.jvp(
+        lambda y, arrays: _value(loss, z, y, words, arrays), (y, arrays), (dy, d_arrays)
+    )
+    products = _delta(loss, z, y, words, arrays) * dz.astype(value.dtype)
+    return value, along_rest + products.reshape(value.shape[0], -1).sum(axis=1)
+
+
+def scale_rows(g: Float[Array, " m"], delta: Float[Array, "m ..."]) -> Float[Array, "m ..."]:
+    """g_i delta_i; a row of cotangent 0 whose delta is not finite counts as absent."""
+    g = g.reshape(g.shape + (1,) * (delta.ndim - 1))
+    return jnp.where((g == 0) & ~jnp.isfinite(delta), 0, g * delta)
+
+
+LOSSES: Mapping[str, Loss]
+_REGISTRY: dict[str, Loss] = {}
+LOSSES = MappingProxyType(_REGISTRY)
+
+
+def register(loss: Loss) -> Loss:
+    """Add a loss to `LOSSES`, so that configs and the gradient check find it by name.
+
+    Raises:
+        UserError: another loss has that name already.
+    """
+    if _REGISTRY.setdefault(loss.name, loss) is not loss:
+        raise UserError(f"a loss called {loss.name!r} is registered already; choose another name")
+    return loss
+
+
+def make(
+    name: str,
+    *,
+    value: Callable[..., Array],
+    delta: Callable[..., Array],
+    layout: Layout,
+    activation: str | tuple[str, ...] = "identity",
+    options: tuple[str, ...] = (),
+    seed: Callable[..., Array] | None = None,
+    scale: Callable[..., Array] | None = None,
+) -> Loss:
+    """A loss of your own from its value and its delta, with all that the built-in ones have.
+
+    value(z, y, **options) -> (m,) and delta(z, y, **options) -> shape of z receive z in float32
+    or wider and y as `layout` reads it. Prove the pair with `jaxnet.gradcheck.check(loss)`, and
+    pass it to `register` to use its name in a config.
+
+    >>> from jaxnet.nn.losses import ELEMENTWISE
+    >>> logcosh = make(
+    ...     "logcosh", layout=ELEMENTWISE, activation="identity",
+    ...     value=lambda z, y: jnp.sum(jnp.log(jnp.cosh(z - y)), axis=-1),
+    ...     delta=lambda z, y: jnp.tanh(z - y))
+    >>> logcosh(jnp.zeros((2, 3)), jnp.zeros((2, 3))).tolist()
+    [0.0, 0.0]
+    """
+    if not name.isidentifier():
+        raise UserError(f"a loss's name must be a plain word, such as 'my_loss', not {name!r}")
+    return Loss(name, layout, activation, value, delta, seed, frozenset(options), scale)

@@ -1,0 +1,226 @@
+"""Feedforward network: z_l = a_{l-1} W_l^T + b_l, a_l = f(z_l), logits z_L.
+
+Rows are examples (batch-first), so every formula of the lectures appears transposed; W is
+(n_out, n_in) as in the second lecture. The last layer returns logits: its activation belongs to
+the loss.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+
+from jaxnet.errors import UserError
+from jaxnet.nn import activations
+from jaxnet.nn.precision import wide_type
+
+Key: TypeAlias = PRNGKeyArray | UInt32[Array, "2"]
+
+
+class Layer(NamedTuple):
+    """Parameters of one layer: W (n_out, n_in) and b (n_out,)."""
+
+    W: Float[Array, "n_out n_in"]
+    b: Float[Array, " n_out"]
+
+
+Params: TypeAlias = tuple[Layer, ...]
+Masks: TypeAlias = tuple[Float[Array, "m _"], ...]
+
+
+class Cache(NamedTuple):
+    """What the backward pass needs of the forward pass.
+
+    Attributes:
+        a: the input of each layer, a[0] = x; (m, n_in) each.
+        z: the pre-activation of each layer, z[-1] = logits; (m, n_out) each.
+        masks: dropout factors of the hidden layers, or () without dropout.
+    """
+
+    a: tuple[Float[Array, "m _"], ...]
+    z: tuple[Float[Array, "m _"], ...]
+    masks: Masks
+
+
+Init: TypeAlias = Callable[[Any, tuple[int, int]], Float[Array, "n_out n_in"]]
+
+
+def _normal(variance: Callable[[int, int], float]) -> Init:
+    def draw(key: Any, shape: tuple[int, int]) -> Float[Array, "n_out n_in"]:
+        n_out, n_in = shape
+        return jax.random.normal(key, shape) * variance(n_in, n_out) ** 0.5
+
+    return draw
+
+
+INITS: Mapping[str, Init] = MappingProxyType(
+    {
+        "he": _normal(lambda n_in, n_out: 2 / n_in),
+        "glorot": _normal(lambda n_in, n_out: 2 / (n_in + n_out)),
+        "lecun": _normal(lambda n_in, n_out: 1 / n_in),
+        "ntk": _normal(lambda n_in, n_out: 1.0),
+        "zeros": lambda key, shape: jnp.zeros(shape),
+    }
+)
+
+# How each z_l is scaled before its bias: 1, or 1/sqrt(n_in) in the NTK parametrisation, whose
+# weights have variance 1 (Jacot et al. 2018).
+SCALES: Mapping[str, Callable[[int], float]] = MappingProxyType(
+    {"standard": lambda n_in: 1.0, "ntk": lambda n_in: n_in**-0.5}
+)
+
+
+def init(
+    key: Key, sizes: Sequence[int], *, scheme: str = "he", last_layer: str | None = None
+) -> Params:
+    """Draw the parameters of a network with layers of the given sizes; biases are 0.
+
+    W ~ N(0, v) with v = 2/n_in (he), 2/(n_in + n_out) (glorot), 1/n_in (lecun), 1 (ntk, for
+    `parametrisation="ntk"`) or 0 (zeros). `last_layer` names the scheme of the last layer where it
+    differs: with "zeros" the first logits are 0 and the first loss is exactly log K.
+
+    Args:
+        key: a JAX random key.
+        sizes: (n_0, ..., n_L): inputs, hidden layers, outputs.
+
+    Returns:
+        A tuple of L `Layer(W, b)`, float32.
+
+    Raises:
+        UserError: fewer than two sizes, a size below 1, or an unknown scheme.
+
+    >>> params = init(jax.random.key(0), [4, 8, 3], last_layer="zeros")
+    >>> [layer.W.shape for layer in params]
+    [(8, 4), (3, 8)]
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise UserError(f"sizes must name at least inputs and outputs, all >= 1; got {sizes!r}")
+    schemes = [scheme] * (len(sizes) - 2) + [last_layer or scheme]
+    for name in schemes:
+        if name not in INITS:
+            raise UserError(f"no init is called {name!r}; choose from {', '.join(INITS)}")
+    keys = jax.random.split(key, len(schemes))
+    shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
+    return tuple(
+        Layer(INITS[name](k, shape), jnp.zeros(shape[0]))
+        for name, k, shape in zip(schemes, keys, shapes, strict=True)
+    )
+
+
+def linear(
+    a: Float[Array, "m n_in"], layer: Layer, *, scale: float = 1.0, compute_dtype: Any = None
+) -> Float[Array, "m n_out"]:
+    """z = scale * a W^T + b, multiplied in `compute_dtype`, summed in float32 or wider."""
+    W, b = layer
+    dtype = compute_dtype or W.dtype
+    wide = wide_type(dtype)
+    product = lax.dot_general(
+        a.astype(dtype), W.astype(dtype), (((1,), (1,)), ((), ())), preferred_element_type=wide
+    )
+    return (product if scale == 1.0 else product * scale) + b.astype(wide)[None, :]
+
+
+def dropout_masks(params: Params, rows: int, *, key: Key, rate: Any) -> Masks:
+    """Factors 0 or 1 / (1 - rate) for each hidden activation, one mask (rows, n_l) a layer.
+
+    >>> masks = dropout_masks(init(jax.random.key(0), [4, 8, 3]), 2, key=jax.random.key(1), rate=0.5)
+    >>> [mask.shape for mask in masks]
+    [(2, 8)]
+    """
+    keep = 1 - jnp.asarray(rate, jnp.float32)
+    widths = [layer.b.shape[0] for layer in params[:-1]]
+    keys = jax.random.split(key, max(len(widths), 1))
+    return tuple(
+        jax.random.bernoulli(k, keep, (rows, n)).astype(jnp.float32) / keep
+        for k, n in zip(keys, widths, strict=False)
+    )
+
+
+def forward_with_cache(
+    params: Params,
+    x: Float[Array, "m n_0"],
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    masks: Masks = (),
+    compute_dtype: Any = None,
+) -> tuple[Float[Array, "m n_L"], Cache]:
+    """Logits, and the activations and pre-activations that the backward pass reads.
+
+    z_l = a_{l-1} W_l^T + b_l;  a_l = f(z_l) * mask_l;  a_0 = x.
+
+    >>> logits, cache = forward_with_cache(init(jax.random.key(0), [4, 8, 3]), jnp.ones((2, 4)))
+    >>> logits.shape, [a.shape for a in cache.a], [z.shape for z in cache.z]
+    ((2, 3), [(2, 4), (2, 8)], [(2, 8), (2, 3)])
+    """
+    check(params, x)
+    f, scale_of = activations.find(activation).f, find_scale(parametrisation)
+    inputs, pre_activations = [x], []
+    for index, layer in enumerate(params):
+        scale = scale_of(layer.W.shape[1])
+        z = linear(inputs[-1], layer, scale=scale, compute_dtype=compute_dtype)
+        pre_activations.append(z)
+        if index + 1 < len(params):
+            a = f(z)
+            inputs.append(a * masks[index] if masks else a)
+    return pre_activations[-1], Cache(tuple(inputs), tuple(pre_activations), masks)
+
+
+def forward(
+    params: Params,
+    x: Float[Array, "m n_0"],
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    dropout: Any = None,
+    key: Key | None = None,
+    masks: Masks = (),
+    compute_dtype: Any = None,
+) -> Float[Array, "m n_L"]:
+    """Logits z_L (m, n_L) of the rows of x (m, n_0).
+
+    Args:
+        activation: of the hidden layers, a name of `jaxnet.activations.ACTIVATIONS`.
+        parametrisation: "standard" or "ntk" (z scaled by 1/sqrt(n_in)).
+        dropout: rate in [0, 1) for the hidden activations; needs `key`. Leave it out to predict.
+        masks: dropout factors drawn beforehand by `dropout_masks`, instead of `dropout`.
+        compute_dtype: type of the products, such as jnp.bfloat16; sums stay float32.
+
+    Raises:
+        UserError: x does not fit the first layer, an unknown name, or dropout without a key.
+
+    >>> forward(init(jax.random.key(0), [4, 8, 3]), jnp.ones((2, 4))).shape
+    (2, 3)
+    """
+    if dropout is not None:
+        if key is None:
+            raise UserError("dropout needs a random key: forward(..., dropout=0.1, key=key)")
+        masks = dropout_masks(params, x.shape[0], key=key, rate=dropout)
+    return forward_with_cache(
+        params,
+        x,
+        activation=activation,
+        parametrisation=parametrisation,
+        masks=masks,
+        compute_dtype=compute_dtype,
+    )[0]
+
+
+def find_scale(parametrisation: str) -> Callable[[int], float]:
+    """n_in -> factor of the product, for a name of `SCALES`."""
+    if parametrisation not in SCALES:
+        raise UserError(
+            f"no parametrisation is called {parametrisation!r}; choose from {', '.join(SCALES)}"
+        )
+    return SCALES[parametrisation]
+
+
+def check(params: Params, x: Float[Array, "m n_0"]) -> None:
+    """Refuse x that the first layer does not fit."""
+    n_in = params[0].W.shape[1]
+    if x.ndim != 2 or x.shape[1] != n_in:
+        raise UserError(f"the network takes rows of {n_in} numbers, (m, {n_in}); got {x.shape}")
