@@ -6,7 +6,7 @@ or the data, 1 for a run that failed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class JaxnetError(Exception):
@@ -68,3 +68,32 @@ class NonFiniteError(RunFailed):
         self.step = step
         self.rows = tuple(rows)
         super().__init__(message)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was probably meant to be, or None when nothing is near.
+
+    >>> nearest("learning-rat", ["learning_rate", "momentum"])
+    'learning_rate'
+    """
+    import difflib  # only mistakes pay for it
+
+    names = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), names, n=1)
+    return names[near[0]] if near else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest choice and, if short, all of them.
+
+    >>> did_you_mean("adm", ["sgd", "adam"])
+    "; did you mean 'adam'? (valid: sgd, adam)"
+    >>> did_you_mean("quux", ["sgd", "adam"])
+    '; valid: sgd, adam'
+    """
+    known = list(choices)
+    listed = ", ".join(known)
+    near = nearest(word, known)
+    if near is None:
+        return f"; valid: {listed}"
+    return f"; did you mean {near!r}?" + (f" (valid: {listed})" if len(listed) <= 80 else "")

@@ -1,0 +1,65 @@
+"""Options that what was chosen does not take: said, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from jaxnet.config import names
+from jaxnet.config.problems import KeyPath
+from jaxnet.config.schema import Config, LossConfig, OptimizerConfig, ScheduleConfig, default_b2
+
+Found = Iterator[tuple[KeyPath, str]]
+Named = LossConfig | OptimizerConfig | ScheduleConfig
+
+
+def loss(config: Config) -> Found:
+    """Options of one loss given to another. A loss registered in process takes what it likes."""
+    for path, text in _not_taken(config.loss, ("loss",), names.LOSS_OPTIONS):
+        if path != ("loss", "activation"):  # has reasons of its own, in `check_pair`
+            yield path, text
+
+
+def optimizer(config: Config) -> Found:
+    """Options of one optimizer given to another."""
+    yield from _not_taken(config.optimizer, ("optimizer",), names.OPTIMIZER_OPTIONS)
+
+
+def schedule(config: Config) -> Found:
+    """Options of one schedule given to another."""
+    path = ("optimizer", "schedule")
+    yield from _not_taken(config.optimizer.schedule, path, names.SCHEDULE_OPTIONS)
+
+
+def _not_taken(section: Named, path: KeyPath, taken: Mapping[str, tuple[str, ...]]) -> Found:
+    chosen = section.name
+    for option in dict.fromkeys(option for options in taken.values() for option in options):
+        if chosen not in taken or option in taken[chosen]:
+            continue
+        if not _unchanged(section, option):
+            owners = ", ".join(name for name, options in taken.items() if option in options)
+            yield (*path, option), f"{chosen} does not take it, only {owners}; remove it"
+
+
+def _unchanged(section: Named, option: str) -> bool:
+    """Whether an option is at a default: what a resolved config spells out is no mistake."""
+    defaults = _B2 if option == "b2" else (type(section).model_fields[option].default,)
+    return getattr(section, option) in defaults
+
+
+_B2 = tuple(default_b2(name) for name in names.OPTIMIZERS)
+
+
+def labels(config: Config) -> Found:
+    """A sum over labels exists where a row has labels."""
+    if config.loss.labels == "mean" and config.task != "multilabel":
+        text = f"mean is for task: multilabel; a row of task: {config.task} has one loss; remove it"
+        yield ("loss", "labels"), text
+
+
+def metric(config: Config) -> Found:
+    """Early stopping watches a metric that the task has."""
+    stopping = config.training.early_stopping
+    if stopping is not None and stopping.metric not in names.METRICS[config.task]:
+        valid = ", ".join(names.METRICS[config.task])
+        text = f"{stopping.metric} is for task: multilabel; for task: {config.task}: {valid}"
+        yield ("training", "early_stopping", "metric"), text

@@ -1,0 +1,55 @@
+"""What keys mean together: checks of a whole config whose single values are sound.
+
+A check names the keys that it reads, so that a key with a problem of its own is not blamed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from jaxnet.config import check_data, check_options, check_pair
+from jaxnet.config.problems import KeyPath
+from jaxnet.config.schema import Config
+
+Found = Iterator[tuple[KeyPath, str]]
+
+
+class Check(NamedTuple):
+    """A check and the keys that must be sound for it."""
+
+    find: Callable[[Config], Found]
+    reads: tuple[str, ...]
+
+
+CHECKS = (
+    Check(check_data.one_place, ("data.source", "data.train")),
+    Check(check_data.fits_task, ("task", "data.source")),
+    Check(check_data.file_keys, ("data.source",)),
+    Check(check_data.file_kinds, ()),
+    Check(check_data.fractions, ("data.split.validation", "data.split.test", "data.test")),
+    Check(check_pair.loss_and_task, ("task", "loss.name")),
+    Check(check_pair.activation, ("task", "loss.name")),
+    Check(check_pair.stalled, ("loss.name", "model.last_layer")),
+    Check(check_options.loss, ("loss.name",)),
+    Check(check_options.labels, ("task",)),
+    Check(check_options.optimizer, ("optimizer.name",)),
+    Check(check_options.schedule, ("optimizer.schedule.name",)),
+    Check(check_options.metric, ("task",)),
+)
+
+
+def check(config: Config, bad: Iterable[KeyPath], *, check_files: bool) -> Found:
+    """Every problem between keys: the key to blame and what is wrong.
+
+    Args:
+        config: sound in its single values.
+        bad: keys that stand at their default because what was given is wrong.
+        check_files: whether files must exist.
+    """
+    blamed = set(bad)
+    checks = [*CHECKS, Check(check_data.files_exist, ())] if check_files else CHECKS
+    for find, reads in checks:
+        paths = [tuple(read.split(".")) for read in reads]
+        if not any(path[:n] in blamed for path in paths for n in range(1, len(path) + 1)):
+            yield from find(config)

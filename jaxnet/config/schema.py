@@ -1,0 +1,259 @@
+"""The typed config: sections, defaults, ranges and a description of every key.
+
+A model here checks one value at a time; what two keys mean together is in `checks`. Build a
+`Config` with `load_config`, which does both and reports every problem with its position.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from jaxnet.config import names
+
+Rate = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+# A YAML list is a Python list; `strict` would ask for a tuple. The items stay strict.
+Sizes = Annotated[tuple[Size, ...], Field(strict=False, max_length=1000)]
+
+
+class Section(BaseModel):
+    """What all sections share: strict types, no unknown keys, no change after loading."""
+
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+
+class SplitConfig(Section):
+    """How the rows are divided when no test file is given."""
+
+    validation: Fraction = 0.15
+    """Fraction of the rows held out for validation."""
+    test: Fraction = 0.15
+    """Fraction of the rows held out for the test; unused with data.test."""
+    seed: Seed = 0
+    """Seed of the split."""
+
+
+class DataConfig(Section):
+    """Where the rows come from, and how they become arrays."""
+
+    source: names.Source | None = None
+    """A built-in set: breast_cancer, digits or digit_attributes."""
+    train: str | None = None
+    """Instead of source: an .npz file with the arrays X and y, relative to the config."""
+    test: str | None = None
+    """A second .npz file, for the test; null splits the test rows off."""
+    features: str = Field(default="X", min_length=1)
+    """Name of the array of features in the .npz files."""
+    target: str = Field(default="y", min_length=1)
+    """Name of the array of labels in the .npz files."""
+    scale: names.Scale = "robust"
+    """Scaling of each feature, fitted on the training rows: robust, standard or none."""
+    split: SplitConfig = SplitConfig()
+    """Rows held out for validation and test."""
+
+
+class ModelConfig(Section):
+    """The network."""
+
+    name: names.Model = "mlp"
+    """Kind of network: mlp."""
+    hidden: Sizes = (256, 256)
+    """Units of each hidden layer; [] is a linear model."""
+    activation: names.Activation = "relu"
+    """Activation of the hidden layers."""
+    dropout: BelowOne = 0.0
+    """Chance that a hidden unit is dropped in training."""
+    init: names.Init = "he"
+    """Initial weights: he, glorot, lecun or ntk."""
+    last_layer: names.LastLayer = "zeros"
+    """Initial weights of the last layer: zeros, or the same as the others."""
+
+
+class LossConfig(Section):
+    """The loss, and which engine computes its gradient."""
+
+    name: Annotated[str, Field(json_schema_extra={"enum": list(names.LOSS_NAMES)})] = (
+        "cross_entropy"
+    )
+    """cross_entropy, squared_error, focal or asymmetric."""
+    gradient: names.Gradient = "closed_form"
+    """Engine of the gradient: closed_form, autodiff or backprop."""
+    activation: names.OutputActivation | None = None
+    """Output activation of squared_error; null is the task's (sigmoid or softmax)."""
+    label_smoothing: BelowOne = 0.0
+    """Share of each target moved to the other classes."""
+    gamma: NotNegative | None = None
+    """Focusing exponent of focal; null is the loss's own."""
+    gamma_pos: NotNegative | None = None
+    """Focusing exponent of asymmetric for positive labels; null is the loss's own."""
+    gamma_neg: NotNegative | None = None
+    """Focusing exponent of asymmetric for negative labels; null is the loss's own."""
+    clip: BelowOne | None = None
+    """Probability shift of asymmetric; null is the loss's own."""
+    labels: names.Labels = "sum"
+    """Over the labels of a multilabel row: sum or mean."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        extra = (info.context or {}).get("extra_losses", ())
+        if name not in names.LOSS_NAMES and name not in extra:
+            choices = [*names.LOSS_NAMES, *extra]
+            raise PydanticCustomError("unknown_choice", "unknown loss", {"choices": choices})
+        return name
+
+
+class ScheduleConfig(Section):
+    """How the learning rate changes over the run."""
+
+    name: names.Schedule = "cosine"
+    """constant, cosine, warmup_cosine or exponential."""
+    warmup: BelowOne = 0.05
+    """warmup_cosine: fraction of all steps that warm up."""
+    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """cosine and warmup_cosine: the last rate as a fraction of learning_rate."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """exponential: the last rate as a fraction of learning_rate."""
+
+
+def default_b2(name: str) -> float:
+    """The usual b2 of an optimizer: lion averages over fewer steps than adam."""
+    return 0.99 if name == "lion" else 0.999
+
+
+class OptimizerConfig(Section):
+    """How the parameters follow the gradient."""
+
+    name: names.Optimizer = "adamw"
+    """sgd, momentum, adam, adamw, lion, rmsprop or adagrad."""
+    learning_rate: Rate = 1e-3
+    """Learning rate at the top of its schedule."""
+    weight_decay: NotNegative = 1e-4
+    """Weight decay, apart from the gradient."""
+    momentum: BelowOne = 0.9
+    """momentum: share of the last update that is kept."""
+    b1: BelowOne = 0.9
+    """adam, adamw and lion: decay of the mean of the gradients."""
+    b2: BelowOne = Field(
+        default_factory=lambda data: default_b2(data["name"]), json_schema_extra={"default": 0.999}
+    )
+    """adam and adamw (0.999), lion (0.99): decay of the second mean."""
+    eps: Rate = 1e-8
+    """adam, adamw, rmsprop and adagrad: added to the divisor."""
+    decay: BelowOne = 0.9
+    """rmsprop: decay of the mean of the squared gradients."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """Change of the learning rate over the run."""
+    clip_norm: Rate | None = None
+    """Largest norm of the whole gradient; null does not clip."""
+    ema: Fraction | None = None
+    """Decay of an average of the parameters, used to predict (say 0.99); null is none."""
+
+
+class EarlyStoppingConfig(Section):
+    """When to stop before the last epoch."""
+
+    metric: names.Metric = "log_loss"
+    """Validation metric to watch: log_loss, loss, accuracy, or one of the multilabel ones."""
+    patience: Size = 10
+    """Epochs without improvement before the run stops."""
+
+
+class TrainingConfig(Section):
+    """The run itself."""
+
+    epochs: Size = 50
+    """Passes over the training rows."""
+    batch_size: Annotated[int, Field(ge=1, le=2**24)] = 128
+    """Rows of one update."""
+    seed: Seed = 0
+    """Seed of the initial weights, the order of the rows and dropout."""
+    precision: names.Precision = "float32"
+    """Type of the products: float32, or bfloat16 with float32 parameters and sums."""
+    early_stopping: EarlyStoppingConfig | None = EarlyStoppingConfig()
+    """Stop on a validation metric; null trains every epoch."""
+
+
+class Origin(NamedTuple):
+    """Where a config came from."""
+
+    directory: Path
+    name: str
+    text: str
+
+
+class Config(Section):
+    """A whole config. Made by `load_config`; only `task` and `data` have no default."""
+
+    task: names.Task
+    """binary, multiclass or multilabel."""
+    data: DataConfig
+    """Where the rows come from."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    loss: LossConfig = LossConfig()
+    """The loss and its gradient."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimizer."""
+    training: TrainingConfig = TrainingConfig()
+    """The run itself."""
+
+    _origin: Origin = PrivateAttr(default=Origin(Path("."), "config", ""))
+
+    @property
+    def directory(self) -> Path:
+        """The directory where relative paths of the config start."""
+        return self._origin.directory
+
+    @property
+    def name(self) -> str:
+        """The config file's name without its ending; `config` when it came from a mapping."""
+        return self._origin.name
+
+    @property
+    def text(self) -> str:
+        """The config as it was given, before defaults and overrides."""
+        return self._origin.text
+
+    def path(self, path: str) -> Path:
+        """A path of the config as seen from the working directory."""
+        return self.directory / path
+
+    @property
+    def train_path(self) -> Path | None:
+        """The training file, or None with a built-in set."""
+        return None if self.data.train is None else self.path(self.data.train)
+
+    @property
+    def test_path(self) -> Path | None:
+        """The test file, or None when the test rows are split off."""
+        return None if self.data.test is None else self.path(self.data.test)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a config, for editors and other tools.
+
+    >>> json_schema()["required"]
+    ['task', 'data']
+    """
+    schema = Config.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "jaxnet config",
+    }
