@@ -40,7 +40,7 @@ def _with_derivative(f: Elementwise, derivative: Elementwise) -> Elementwise:
     wrapped = jax.custom_jvp(f)
     # tangent :: (dz, a, z) -> da
     wrapped.defjvps(lambda dz, _a, z: dz * derivative(z))
-    wrapped.__name__, wrapped.__doc__ = f.__name__, f.__doc__
+    wrapped.__doc__ = f.__doc__
     return wrapped
 
 

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 from jaxnet.nn import activations, mlp
 from jaxnet.nn.losses import Loss, mean
 from jaxnet.nn.losses.core import scale_rows
-from jaxnet.nn.precision import wide_type
 from jaxnet.nn.mlp import Cache, Layer, Masks, Params
+from jaxnet.nn.precision import wide_type
 
 
 def backward(

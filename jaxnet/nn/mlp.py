@@ -127,7 +127,8 @@ def linear(
 def dropout_masks(params: Params, rows: int, *, key: Key, rate: Any) -> Masks:
     """Factors 0 or 1 / (1 - rate) for each hidden activation, one mask (rows, n_l) a layer.
 
-    >>> masks = dropout_masks(init(jax.random.key(0), [4, 8, 3]), 2, key=jax.random.key(1), rate=0.5)
+    >>> params = init(jax.random.key(0), [4, 8, 3])
+    >>> masks = dropout_masks(params, 2, key=jax.random.key(1), rate=0.5)
     >>> [mask.shape for mask in masks]
     [(2, 8)]
     """

@@ -53,13 +53,10 @@ def _need_float(name: str, z: Array) -> None:
         raise ShapeError(f"{name} takes floating-point logits, got {z.dtype}; use z.astype(float)")
 
 
-def _same_shape(ranks: tuple[int, ...], accepts: str) -> Callable[..., tuple[Array, Array]]:
+def _same_shape(accepts: str, fits: Callable[[Array], bool]) -> Callable[..., tuple[Array, Array]]:
     def check(name: str, z: Array, y: Array) -> tuple[Array, Array]:
         _need_float(name, z)
-        fits = z.shape == y.shape and z.ndim in ranks
-        if not fits or (
-            ranks == (1, 2) and "one column" in accepts and z.shape[1:] not in ((), (1,))
-        ):
+        if z.shape != y.shape or not fits(z):
             raise _refuse(name, accepts, z, y)
         return z, y
 
@@ -113,12 +110,23 @@ _BINARY_SHAPES = "logits and targets of one column and equal shape, (m,) or (m, 
 _MULTILABEL_SHAPES = "logits (m, K) and targets (m, K)"
 _ELEMENTWISE_SHAPES = "logits and targets of equal shape, (m,), (m, 1) or (m, K)"
 
-BINARY = Layout("binary", _BINARY_SHAPES, _same_shape((1, 2), _BINARY_SHAPES), _read_zero_one)
+BINARY = Layout(
+    "binary",
+    _BINARY_SHAPES,
+    _same_shape(_BINARY_SHAPES, lambda z: z.ndim == 1 or (z.ndim == 2 and z.shape[1] == 1)),
+    _read_zero_one,
+)
 MULTILABEL = Layout(
-    "multilabel", _MULTILABEL_SHAPES, _same_shape((2,), _MULTILABEL_SHAPES), _read_zero_one
+    "multilabel",
+    _MULTILABEL_SHAPES,
+    _same_shape(_MULTILABEL_SHAPES, lambda z: z.ndim == 2),
+    _read_zero_one,
 )
 ELEMENTWISE = Layout(
-    "elementwise", _ELEMENTWISE_SHAPES, _same_shape((1, 2), _ELEMENTWISE_SHAPES), _read_zero_one
+    "elementwise",
+    _ELEMENTWISE_SHAPES,
+    _same_shape(_ELEMENTWISE_SHAPES, lambda z: z.ndim in (1, 2)),
+    _read_zero_one,
 )
 MULTICLASS = Layout(
     "multiclass",

@@ -9,7 +9,6 @@ cancels only where the targets themselves disagree.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
