@@ -78,7 +78,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     """
     import difflib  # only mistakes pay for it
 
-    names = {choice.lower(): choice for choice in choices}
+    names = {choice.lower().replace("-", "_"): choice for choice in choices}
     near = difflib.get_close_matches(word.lower().replace("-", "_"), names, n=1)
     return names[near[0]] if near else None
 

@@ -1,0 +1,145 @@
+"""The `jaxnet` command: parse the call, run the command, turn errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+import traceback
+from collections.abc import Sequence
+
+from jaxnet import __version__
+from jaxnet.cli import config, train
+from jaxnet.cli.output import complain, drop, finish, prepare_streams
+from jaxnet.cli.parser import Parser, parse
+from jaxnet.errors import JaxnetError
+
+_EPILOG = """\
+examples:
+  jaxnet train configs/binary.yaml
+  jaxnet train configs/binary.yaml optimizer.learning_rate=1e-2 --run-dir runs/faster
+  jaxnet config check my.yaml
+  jaxnet config show my.yaml
+  jaxnet gradcheck
+  jaxnet doctor
+
+exit codes:
+  0    done
+  1    the run failed, or a check did
+  2    a mistake in the call, the config or the data
+  130  interrupted
+
+'jaxnet COMMAND --help' explains a command.
+"""
+# Conditions of the machine: not a mistake of the program, so without its traceback.
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after `jaxnet`; those of the process when None.
+
+    Returns:
+        The exit code: 0, 1 when a run failed, 2 for a mistake of the user, 130 when interrupted.
+    """
+    prepare_streams()
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except SystemExit as leaving:  # --help and --version
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except JaxnetError as error:
+        complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        drop(sys.stdout)
+        drop(sys.stderr)
+        return 1
+    except MemoryError:
+        complain("out of memory; lower training.batch_size or the size of the model")
+        return 1
+    except Exception as error:
+        return _unexpected(error)
+    finally:
+        finish()
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = build_parser()
+    args = parse(parser, argv)
+    if not hasattr(args, "run"):
+        getattr(args, "parser", parser).error("a command is missing")
+    code: int = args.run(args)
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        complain(error)
+        return 1
+    try:
+        traceback.print_exc()
+    except OSError:
+        drop(sys.stderr)
+    kind = type(error).__name__
+    complain(f"this is a bug in jaxnet ({kind}: {error}); please report it with the lines above")
+    return 1
+
+
+def build_parser() -> Parser:
+    """The parser of every command."""
+    parser = Parser(
+        prog="jaxnet",
+        description="Train feedforward classifiers in JAX from one config.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"jaxnet {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    train.add_parser(commands)
+    config.add_parser(commands)
+    _add_gradcheck(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_gradcheck(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "gradcheck",
+        help="hold the gradient of every loss against autodiff and float64",
+        description="Hold the closed-form gradient of every loss, and of a whole network, against "
+        "autodiff, finite differences and float64. Exit code 1 when one fails.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--loss", metavar="NAME", help="check one loss only")
+    parser.set_defaults(run=_gradcheck, parser=parser)
+
+
+def _gradcheck(args: argparse.Namespace) -> int:
+    from jaxnet.cli import gradcheck
+
+    return gradcheck.run(args)
+
+
+def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="look at the installation: versions, devices, a check of the sums",
+        description="Look at the installation: versions, devices, threads, a check that the CPU "
+        "adds up, the compilation cache, and what is missing.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.set_defaults(run=_doctor, parser=parser)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from jaxnet.cli import doctor
+
+    return doctor.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

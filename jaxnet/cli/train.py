@@ -1,0 +1,97 @@
+"""`jaxnet train`: train a config."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jaxnet.cli.output import emit
+from jaxnet.cli.parser import UsageError, add_items, split_items
+
+_EXAMPLES = """\
+examples:
+  jaxnet train configs/binary.yaml
+  jaxnet train configs/binary.yaml optimizer.learning_rate=1e-2 training.epochs=20
+  jaxnet train configs/multiclass.yaml training.early_stopping=null --run-dir runs/all-epochs
+
+Relative paths in a config, and in overrides, start at the config's directory. 'jaxnet config
+show' prints every key with its default.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a config",
+        description="Train a config. Results go to standard output, progress to standard error.",
+        usage="jaxnet train CONFIG [key.path=value ...] [--run-dir DIR] [--json] [--quiet]",
+        epilog=_EXAMPLES,
+    )
+    add_items(parser, needed=True)
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        help="new directory for everything the run leaves (default: runs/<config>-<time>)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the config, train it and print the metrics."""
+    path, overrides = split_items(args.items)
+    if path is None:
+        raise UsageError(
+            "train needs a CONFIG, such as configs/binary.yaml; see 'jaxnet train --help'"
+        )
+    from jaxnet.config import load_config
+
+    config = load_config(path, overrides)
+
+    # Imports jax, so only for a config that is sound.
+    from jaxnet.run import train
+
+    done = train(config, run_dir=args.run_dir, progress=not args.quiet)
+    show = results_as_json if args.json else results_as_text
+    emit(show(str(done.directory), done.metrics))
+    return 0
+
+
+def results_as_json(directory: str, metrics: Mapping[str, Mapping[str, float | None]]) -> str:
+    """The results as one JSON object; a metric that is undefined is null.
+
+    >>> results_as_json("runs/a", {"test": {"accuracy": 0.5, "roc_auc": None}})
+    '{"run_directory": "runs/a", "test": {"accuracy": 0.5, "roc_auc": null}}'
+    """
+    parts = {part: {k: _finite(v) for k, v in one.items()} for part, one in metrics.items()}
+    return json.dumps({"run_directory": directory, **parts}, allow_nan=False)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def results_as_text(directory: str, metrics: Mapping[str, Mapping[str, float | None]]) -> str:
+    """The results as a table, one metric a line.
+
+    >>> print(results_as_text("runs/a", {"validation": {"f1": 0.5}, "test": {"f1": None}}))
+    metric            validation        test
+    f1                    0.5000         n/a
+    run directory: runs/a
+    """
+    parts = list(metrics)
+    keys = list(dict.fromkeys(key for part in parts for key in metrics[part]))
+    lines = [f"{'metric':<18}" + "".join(f"{part:>12}" for part in parts).removeprefix("  ")]
+    for key in keys:
+        cells = "".join(f"{_number(metrics[part].get(key)):>12}" for part in parts)
+        lines.append(f"{key:<18}{cells.removeprefix('  ')}")
+    return "\n".join([*lines, f"run directory: {directory}"])
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if _finite(value) is None else f"{value:.4f}"
