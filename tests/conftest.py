@@ -1,4 +1,4 @@
-"""What every test relies on: strict JAX promotion, repeatable examples, no trace outside tmp_path."""
+"""What every test relies on: strict JAX promotion, repeatable examples, caches of its own."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# The same examples in every run, on every machine; a found failure is turned into a test of its own.
+# The same examples in every run and on every machine; what they find becomes a test of its own.
 hypothesis.settings.register_profile(
     "jaxnet", derandomize=True, database=None, deadline=None, print_blob=True
 )
@@ -41,6 +41,6 @@ def _strict_jax() -> None:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """A plain environment for commands started by a test: no terminal settings of the developer's."""
+    """For commands started by a test: none of the developer's terminal settings."""
     dropped = {"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "TTY_COMPATIBLE"}
     return {name: value for name, value in os.environ.items() if name not in dropped}

@@ -1,0 +1,108 @@
+"""The finished model on disk: arrays as safetensors, their description and checksum as JSON.
+
+No pickle, no times, no paths: equal arrays give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxnet.errors import RunDirectoryError
+from jaxnet.files import write_atomic
+from jaxnet.outputs.records import read_json
+from jaxnet.outputs.run_directory import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ARRAYS = "model.safetensors"
+DESCRIPTION = "model.json"
+_FORMAT = 1
+
+
+class SavedModel(NamedTuple):
+    """The arrays of a model, by name, and what was said about them."""
+
+    arrays: dict[str, np.ndarray]
+    description: dict[str, Any]
+
+
+def save(directory: Path, arrays: Mapping[str, np.ndarray], description: Mapping[str, Any]) -> None:
+    """Write model.safetensors, then model.json, which completes the model.
+
+    Args:
+        directory: where to; made where it does not exist.
+        arrays: name -> array on the host, of one of numpy's own number types or bool.
+        description: what a reader needs to use the arrays; JSON, every number finite.
+
+    Raises:
+        TypeError: an array of another type, which could be written but not read.
+        ValueError: a number in the description is not finite.
+        RunFailed: the files cannot be written.
+    """
+    import numpy as np
+    from safetensors.numpy import save as to_bytes
+
+    for name, array in arrays.items():
+        if array.dtype.isbuiltin != 1 or array.dtype.kind not in "biuf":
+            raise TypeError(f"{name!r} has the type {array.dtype}; convert it, to float32 say")
+    # `require`, not `ascontiguousarray`: the latter turns a scalar's shape () into (1,).
+    in_order = {name: np.require(arrays[name], requirements="C") for name in sorted(arrays)}
+    content = to_bytes(in_order)
+    head = {
+        "format": _FORMAT,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in in_order.items()},
+        "description": dict(description),
+    }
+    text = json.dumps(head, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with writing(directory):
+        os.makedirs(directory, exist_ok=True)
+        write_atomic(directory / ARRAYS, content)
+        write_atomic(directory / DESCRIPTION, text + "\n")
+
+
+def load(directory: Path) -> SavedModel:
+    """Read what `save` wrote, and check that it is what was written.
+
+    Args:
+        directory: the directory given to `save`.
+
+    Raises:
+        RunDirectoryError: a file is missing, damaged, or of a format this version does not know.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    head = read_json(directory / DESCRIPTION)
+    if not isinstance(head, dict) or not {"format", "sha256", "description"} <= head.keys():
+        raise _damaged(directory / DESCRIPTION, "keys are missing")
+    if head["format"] != _FORMAT:
+        raise RunDirectoryError(
+            f"{directory / DESCRIPTION}: format {head['format']!r}, this version of jaxnet reads "
+            f"format {_FORMAT}; load it with the version that wrote it"
+        )
+    path = directory / ARRAYS
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
+    # safetensors has no checksum of its own: most flipped bits would load without a word.
+    if hashlib.sha256(content).hexdigest() != head["sha256"]:
+        raise _damaged(path, f"its SHA-256 is not the one in {DESCRIPTION}")
+    try:
+        arrays = from_bytes(content)
+    except SafetensorError as error:
+        raise _damaged(path, str(error)) from None
+    return SavedModel(arrays, head["description"])
+
+
+def _damaged(path: Path, why: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path}: damaged ({why}); restore the file from a copy, or train again"
+    )

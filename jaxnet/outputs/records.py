@@ -1,0 +1,183 @@
+"""The records of a run as JSON: lines by epoch, events with their time, metrics, status.
+
+JSON has no NaN and no infinity: an undefined number is `null` in every file written here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from jaxnet.errors import RunDirectoryError
+from jaxnet.files import write_atomic
+from jaxnet.outputs.run_directory import RunDirectory, writing
+
+State = Literal["running", "finished", "failed", "stopped"]
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: arrays as lists, what is not finite as None.
+
+    Args:
+        value: None, a bool, number, string, array or scalar of numpy or jax, or mappings and
+            sequences of these.
+
+    Raises:
+        TypeError: anything else.
+
+    >>> plain({"loss": math.nan, "sizes": (3, 1)})
+    {'loss': None, 'sizes': [3, 1]}
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def append_epoch(run: RunDirectory, record: Mapping[str, Any]) -> None:
+    """Add one epoch's line to metrics.jsonl. It holds no times: equal runs leave equal files.
+
+    Args:
+        run: the directory of the run.
+        record: the epoch's number and its metrics.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
+    _append(run.epochs, record)
+
+
+def append_event(run: RunDirectory, event: str, **details: Any) -> None:
+    """Add one line to events.jsonl: the time (UTC), what happened, details.
+
+    Args:
+        run: the directory of the run.
+        event: a short name of what happened, such as "started".
+        details: anything that `plain` takes.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
+    _append(run.events, {"time": _now(), "event": event, **details})
+
+
+def write_metrics(run: RunDirectory, metrics: Mapping[str, Mapping[str, float | None]]) -> None:
+    """Write metrics.json: for "validation" and "test" a flat mapping of numbers or None.
+
+    Args:
+        run: the directory of the run.
+        metrics: part of the data -> name of the metric -> its value.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
+    write_json(run.metrics, metrics)
+
+
+def write_status(run: RunDirectory, state: State, **details: Any) -> None:
+    """Write status.json: the state, when it was entered (UTC), details.
+
+    Args:
+        run: the directory of the run.
+        state: "running", "finished", "failed" or "stopped".
+        details: anything that `plain` takes, such as the message of an error.
+
+    Raises:
+        ValueError: the state is none of the four.
+        RunFailed: the file cannot be written.
+    """
+    if state not in get_args(State):
+        raise ValueError(f"{state!r} is no state of a run; the states are {get_args(State)}")
+    write_json(run.status, {"state": state, "since": _now(), **details})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file that a person can read, whole or not at all.
+
+    Args:
+        path: the file; its directory exists.
+        value: anything that `plain` takes.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Args:
+        path: the file; its directory exists.
+        text: its content.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
+    with writing(path):
+        write_atomic(path, text)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a run.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RunDirectoryError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{path}: missing; did the run finish?") from None
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise RunDirectoryError(f"{path}: damaged, this is not JSON ({error})") from None
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a file of lines. A last line that was cut short is left out.
+
+    Args:
+        path: metrics.jsonl or events.jsonl; a missing file has no lines.
+
+    Raises:
+        RunDirectoryError: the file cannot be read, or a whole line of it is damaged.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
+    records = []
+    for number, line in enumerate(lines[:-1], start=1):  # the part after the last newline is cut
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            raise RunDirectoryError(f"{path}:{number}: damaged line ({error})") from None
+    return records
+
+
+def _append(path: Path, record: Mapping[str, Any]) -> None:
+    line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
+    with writing(path), open(path, "ab") as stream:
+        stream.write(line.encode("utf-8"))  # one write in append mode: never half a line between
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

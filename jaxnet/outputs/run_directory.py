@@ -1,0 +1,178 @@
+"""The directory of a run: its name, its making, the names of the files in it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxnet.errors import RunDirectoryError, RunFailed
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class RunDirectory(NamedTuple):
+    """A directory and the files that a run leaves in it.
+
+    >>> RunDirectory(Path("runs/first")).metrics.as_posix()
+    'runs/first/metrics.json'
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The config as it was given."""
+        return self.path / "config.yaml"
+
+    @property
+    def resolved_config(self) -> Path:
+        """The config with every default and override filled in."""
+        return self.path / "config.resolved.yaml"
+
+    @property
+    def schema(self) -> Path:
+        """Features, their encoding, classes, and the rows of the splits."""
+        return self.path / "schema.json"
+
+    @property
+    def epochs(self) -> Path:
+        """One line of metrics an epoch, without times."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """What happened and when; lines are only ever added."""
+        return self.path / "events.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """Validation and test metrics of the finished model."""
+        return self.path / "metrics.json"
+
+    @property
+    def status(self) -> Path:
+        """Whether the run is running, finished, failed or stopped."""
+        return self.path / "status.json"
+
+    @property
+    def model(self) -> Path:
+        """The directory of the finished model."""
+        return self.path / "model"
+
+
+def default_path(config_name: str, *, parent: Path | str = "runs") -> Path:
+    """`runs/<config>-<time>`, a name that nothing has yet.
+
+    Args:
+        config_name: the config's path or name; its last part without the suffix is used.
+        parent: the directory that holds the runs, relative to the working directory.
+
+    >>> default_path("configs/binary.yaml").as_posix()
+    'runs/binary-20...'
+    """
+    time = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    path = Path(parent) / f"{Path(config_name).stem or 'run'}-{time}"
+    candidate, number = path, 2
+    while os.path.lexists(candidate):
+        candidate = path.with_name(f"{path.name}-{number}")
+        number += 1
+    return candidate
+
+
+def create(path: Path | str) -> RunDirectory:
+    """Make a new run directory, with its parents, and claim it.
+
+    An existing directory is taken only while it is empty: nothing is ever overwritten. Of two runs
+    that start in the same directory at once, one gets it.
+
+    Args:
+        path: the directory to be.
+
+    Raises:
+        RunDirectoryError: it holds something, a file is in the way, or it cannot be written.
+    """
+    run = RunDirectory(Path(path))
+    with _problems_are_the_users(run.path):
+        os.makedirs(run.path, exist_ok=True)
+        if os.listdir(run.path):
+            raise _taken(run.path)
+        # O_EXCL: the one that makes the first file has the directory.
+        os.close(os.open(run.events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return run
+
+
+def open_existing(path: Path | str) -> RunDirectory:
+    """The directory of a run that was started earlier.
+
+    Args:
+        path: a directory that a run made.
+
+    Raises:
+        RunDirectoryError: there is no such directory, or no run was ever started in it.
+    """
+    run = RunDirectory(Path(path))
+    if not run.path.is_dir():
+        raise RunDirectoryError(f"{path}: there is no such run directory")
+    if not run.status.is_file():
+        raise RunDirectoryError(
+            f"{path}: this is not a run directory (it has no {run.status.name}); "
+            "name one that `jaxnet train` has made"
+        )
+    return run
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write during a run into a `RunFailed` that says what to do.
+
+    Args:
+        path: what is being written, for the message.
+
+    Raises:
+        RunFailed: the disk is full, or the file cannot be written for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise RunFailed(
+                f"{path}: the disk is full; free some space, or train into another "
+                "directory: --run-dir DIR"
+            ) from error
+        raise RunFailed(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _taken(path: Path) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path}: this directory holds something already, and a run never overwrites; "
+        "name a new one: --run-dir DIR"
+    )
+
+
+@contextlib.contextmanager
+def _problems_are_the_users(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        if path.is_dir():  # another run was quicker with its first file
+            raise _taken(path) from None
+        raise RunDirectoryError(
+            f"{error.filename or path}: a file is in the way of the run directory; "
+            "name another one: --run-dir DIR"
+        ) from None
+    except NotADirectoryError:
+        raise RunDirectoryError(
+            f"{path}: a part of this path is a file; name another directory: --run-dir DIR"
+        ) from None
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path}: the run directory cannot be made ({error.strerror or error}); "
+            "name a place that can be written: --run-dir DIR"
+        ) from None
+    except ValueError as error:  # a NUL in the name
+        raise RunDirectoryError(f"{str(path)!r}: not a name for a directory ({error})") from None
