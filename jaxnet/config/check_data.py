@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from jaxnet.config.names import BUILTIN_SOURCES, SOURCE_TASKS
-from jaxnet.config.problems import KeyPath
+from jaxnet.config.problems import KeyPath, shown
 from jaxnet.config.schema import Config, DataConfig
 
 Found = Iterator[tuple[KeyPath, str]]
@@ -66,14 +67,12 @@ def fractions(config: Config) -> Found:
 
 def files_exist(config: Config) -> Found:
     """Files must be there before a run starts."""
+    if config.data.source is not None:
+        return  # the other checks ask for the file's key to go
     for key, path in (("train", config.train_path), ("test", config.test_path)):
         if path is None or not path.name.lower().endswith(".npz"):
             continue
-        try:
-            missing = not path.is_file()
-        except (OSError, ValueError):  # a name that no file can have
-            missing = True
-        if missing:
-            what = "a directory, not a file" if path.is_dir() else "no such file"
+        if not os.path.isfile(path):  # False, too, for a name that no file can have
+            what = "a directory, not a file" if os.path.isdir(path) else "no such file"
             start = "relative paths start at the config's directory"
-            yield ("data", key), f"{what}: {str(path)!r} ({start})"
+            yield ("data", key), f"{what}: {shown(str(path), 1000)!r} ({start})"

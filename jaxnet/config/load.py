@@ -10,7 +10,7 @@ from typing import Any
 from jaxnet.config.dump import dump_values
 from jaxnet.config.overrides import apply
 from jaxnet.config.plain_values import from_python
-from jaxnet.config.problems import Mark
+from jaxnet.config.problems import Mark, shown
 from jaxnet.config.schema import Config, Origin
 from jaxnet.config.source import MOST_BYTES, Source, decode, parse
 from jaxnet.config.validate import validate
@@ -63,7 +63,9 @@ def _read(given: str | os.PathLike[str] | Mapping[str, Any] | Config) -> tuple[S
         text = dump_values(source.value) if isinstance(source.value, dict) else ""
         return source, Origin(_absolute(Path(".")), "config", text)
     path = Path(given)
-    name = os.fspath(given)
+    name = shown(os.fspath(given), 1000)
+    if not name:
+        raise ConfigError("the path of the config is empty")
     text = decode(_bytes(path, name), name)
     source = parse(text, name)
     return source, Origin(_absolute(path).parent, path.stem, text)

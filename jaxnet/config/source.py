@@ -72,7 +72,9 @@ def parse(text: str, origin: str, *, place: Mark | None = None) -> Source:
         before = text[: error.position]
         line, column = before.count("\n") + 1, error.position - before.rfind("\n")
         where = place or Mark(origin, line, column)
-        raise ConfigError(f"{where}: the character {error.character!r} is not allowed") from None
+        raise ConfigError(
+            f"{where}: the character {chr(error.character)!r} is not allowed"
+        ) from None
     return Source(value, composer.marks, composer.problems)
 
 

@@ -12,6 +12,7 @@ from jaxnet.config.checks import check
 from jaxnet.config.messages import mark_of, read
 from jaxnet.config.problems import KeyPath, Problem, in_order
 from jaxnet.config.schema import Config, Origin
+from jaxnet.config.sections import section_at
 from jaxnet.config.source import Source
 from jaxnet.errors import ConfigError
 
@@ -35,7 +36,7 @@ def validate(
         config, _ = _attempt(_usable(value, bad), origin, extra_losses)
     if config is not None:
         found = check(config, bad, check_files=check_files)
-        problems.extend(Problem(mark_of(source, path), path, text) for path, text in found)
+        problems.extend(_blamed(path, text, source) for path, text in found)
     if problems or config is None:
         raise ConfigError(in_order(problems))
     return config
@@ -67,6 +68,11 @@ def _worded(errors: list[ErrorDetails], source: Source, bad: set[KeyPath]) -> It
         meant.update(reading.meant)
         yield reading.problem
     bad.update(meant)
+
+
+def _blamed(path: KeyPath, text: str, source: Source) -> Problem:
+    """The problem of a check: at a value, or at the key of a section."""
+    return Problem(mark_of(source, path, key=section_at(path) is not None), path, text)
 
 
 def _key_of(error: ErrorDetails) -> KeyPath:

@@ -1,0 +1,147 @@
+"""What keys mean together."""
+
+from pathlib import Path
+
+import pytest
+
+from jaxnet.config import load_config, names
+from jaxnet.errors import ConfigError
+
+SOURCES = {"binary": "breast_cancer", "multiclass": "digits", "multilabel": "digit_attributes"}
+
+
+def found(task: str = "binary", **overrides: object) -> dict[str, str]:
+    """The problems of a config, by key."""
+    base = {"task": task, "data": {"source": SOURCES[task]}}
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    try:
+        load_config(base, keys)
+    except ConfigError as error:
+        lines = [line.removeprefix("override: ") for line in error.problems]
+        return {key: text for key, _, text in (line.partition(": ") for line in lines)}
+    return {}
+
+
+@pytest.mark.parametrize("task", names.TASKS)
+@pytest.mark.parametrize("loss", names.LOSS_NAMES)
+def test_losses_belong_to_tasks(task: str, loss: str) -> None:
+    expected = set() if task in names.LOSS_TASKS[loss] else {"loss.name"}
+    assert set(found(task, loss__name=loss)) == expected
+
+
+@pytest.mark.parametrize("task", names.TASKS)
+@pytest.mark.parametrize("loss", names.LOSS_NAMES)
+@pytest.mark.parametrize("activation", names.OUTPUT_ACTIVATIONS)
+def test_only_squared_error_takes_an_activation(task: str, loss: str, activation: str) -> None:
+    problems = found(task, loss__name=loss, loss__activation=activation, model__last_layer="same")
+    if task not in names.LOSS_TASKS[loss]:
+        assert set(problems) == {"loss.name"}
+    elif loss == "squared_error":
+        wrong = activation == "softmax" and task != "multiclass"
+        assert set(problems) == ({"loss.activation"} if wrong else set())
+    else:
+        assert set(problems) == {"loss.activation"}
+        assert "the closed-form delta belongs to one pair of loss" in problems["loss.activation"]
+        twice = activation == names.TASK_ACTIVATIONS[task]
+        assert ("applied twice" in problems["loss.activation"]) == twice
+
+
+def test_why_softmax_does_not_fit_labels() -> None:
+    for task, words in (("binary", "always 1"), ("multilabel", "any number of labels")):
+        problems = found(task, loss__name="squared_error", loss__activation="softmax")
+        assert words in problems["loss.activation"]
+
+
+def test_relu_outputs_that_start_at_zero_are_refused() -> None:
+    relu = {"loss__name": "squared_error", "loss__activation": "relu"}
+    assert "no slope at 0" in found(**relu)["loss.activation"]
+    assert found(**relu, model__last_layer="same") == {}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "options", "refused"),
+    [
+        ({"loss__name": "focal"}, {"loss__gamma": 2}, ()),
+        ({"loss__name": "asymmetric"}, {"loss__gamma_neg": 4, "loss__clip": 0.1}, ()),
+        ({}, {"loss__gamma": 2, "loss__clip": 0.1}, ("loss.gamma", "loss.clip")),
+        ({"loss__name": "asymmetric"}, {"loss__gamma": 2}, ("loss.gamma",)),
+        ({}, {"loss__label_smoothing": 0.1}, ()),
+        ({"optimizer__name": "sgd"}, {"optimizer__momentum": 0.5}, ("optimizer.momentum",)),
+        ({"optimizer__name": "momentum"}, {"optimizer__momentum": 0.5}, ()),
+        ({"optimizer__name": "adam"}, {"optimizer__b2": 0.95}, ()),
+        ({"optimizer__name": "rmsprop"}, {"optimizer__b2": 0.95}, ("optimizer.b2",)),
+        ({"optimizer__name": "rmsprop"}, {"optimizer__b2": 0.999}, ()),
+        ({}, {"optimizer__schedule__warmup": 0.2}, ("optimizer.schedule.warmup",)),
+        (
+            {"optimizer__schedule__name": "warmup_cosine"},
+            {"optimizer__schedule__warmup": 0.2, "optimizer__schedule__final": 0.1},
+            (),
+        ),
+    ],
+)
+def test_options_that_are_not_taken(
+    chosen: dict[str, object], options: dict[str, object], refused: tuple[str, ...]
+) -> None:
+    assert set(found(**chosen, **options)) == set(refused)
+
+
+def test_labels_are_averaged_only_where_a_row_has_labels() -> None:
+    assert set(found("multiclass", loss__labels="mean")) == {"loss.labels"}
+    assert found("multilabel", loss__labels="mean") == {}
+
+
+@pytest.mark.parametrize("task", names.TASKS)
+@pytest.mark.parametrize("metric", names.METRIC_DIRECTIONS)
+def test_metrics_belong_to_tasks(task: str, metric: str) -> None:
+    problems = found(task, training__early_stopping__metric=metric)
+    right = metric in names.METRICS[task]
+    assert set(problems) == (set() if right else {"training.early_stopping.metric"})
+
+
+@pytest.mark.parametrize("task", names.TASKS)
+@pytest.mark.parametrize("source", names.BUILTIN_SOURCES)
+def test_sets_belong_to_tasks(task: str, source: str) -> None:
+    right = task in names.SOURCE_TASKS[source]
+    assert set(found(task, data={"source": source})) == (set() if right else {"data.source"})
+
+
+def test_keys_of_files_do_not_go_with_a_built_in_set() -> None:
+    given = {"source": "breast_cancer", "test": "t.npz", "features": "A", "target": "y"}
+    assert set(found(data=given)) == {"data.test", "data.features"}
+
+
+def test_some_rows_must_be_left() -> None:
+    assert "take all rows" in found(data__split={"validation": 0.5, "test": 0.5})["data.split"]
+
+
+def test_with_a_test_file_the_test_fraction_is_unused(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").touch()
+    data = {"train": tmp_path / "a.npz", "test": tmp_path / "a.npz"}
+    assert found(data={**data, "split": {"validation": 0.5, "test": 0.6}}) == {}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.CSV.GZ", "a.parquet"])
+def test_tables_are_named_as_what_is_to_come(name: str) -> None:
+    assert "tables are not read yet" in found(data={"train": name})["data.train"]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a", "", "a.npz.zip"])
+def test_other_files_are_refused(name: str) -> None:
+    assert "expected an .npz file" in found(data={"train": name})["data.train"]
+
+
+def test_files_must_exist(tmp_path: Path) -> None:
+    (tmp_path / "d.npz").mkdir()
+    data = {"train": tmp_path / "a.npz", "test": tmp_path / "d.npz"}
+    problems = found(data=data)
+    assert problems["data.train"].startswith("no such file: ")
+    assert problems["data.test"].startswith("a directory, not a file: ")
+    assert "no such file" in found(data={"train": "a\0.npz"})["data.train"]
+    assert "no such file" in found(data={"train": "n" * 5000 + ".npz"})["data.train"]
+    load_config({"task": "binary", "data": data}, check_files=False)
+
+
+def test_a_check_keeps_quiet_about_keys_with_problems_of_their_own() -> None:
+    assert set(found(loss={"nam": "focal", "gamma": 2})) == {"loss.nam"}
+    assert set(found(task="multiclass", loss={"name": "focl", "gamma": 2})) == {"loss.name"}
+    assert set(found(data={"sorce": "digits"})) == {"data.sorce"}

@@ -1,0 +1,88 @@
+"""Whole files or the old ones, never half of a new one."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from jaxnet.files import sha256_of, write_atomic
+
+
+def test_bytes_and_text_are_written_as_given(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "bytes", b"a\r\nb\x00")
+    write_atomic(str(tmp_path / "text"), "ä\r\nb\n")
+    assert (tmp_path / "bytes").read_bytes() == b"a\r\nb\x00"
+    assert (tmp_path / "text").read_bytes() == "ä\r\nb\n".encode()
+
+
+def test_an_old_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old and longer")
+    write_atomic(target, "new")
+    assert target.read_text() == "new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("untouched")
+    (tmp_path / "link").symlink_to(other)
+    write_atomic(tmp_path / "link", "new")
+    assert other.read_text() == "untouched"
+    assert not (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failure_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(target, "new")
+    monkeypatch.undo()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_atomic(tmp_path / "absent" / "file", "x")
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    target = tmp_path / ("n" * 255)
+    write_atomic(target, "x")
+    assert target.read_text() == "x"
+
+
+def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "file", "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_the_data_reach_the_disk_before_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), fsync(fd))[1])
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
+    write_atomic(tmp_path / "file", "x")
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_checksum_of_a_known_text(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "file", "abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of(tmp_path / "file") == expected
