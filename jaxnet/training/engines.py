@@ -1,0 +1,59 @@
+"""Three ways to the same gradient: closed form, autodiff of the plain loss, and the lecture's."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import jax
+from jaxtyping import Array
+
+from jaxnet.nn import backprop, mlp
+from jaxnet.nn.losses import Loss, mean
+from jaxnet.nn.mlp import Masks, Params
+
+# (params, x, y, weights, masks, loss, loss options, network options) -> (mean loss, gradients)
+Engine: TypeAlias = Callable[..., tuple[Array, Params]]
+
+
+def _differentiated(call: Callable[..., Array]) -> Engine:
+    def engine(
+        params: Params,
+        x: Array,
+        y: Array,
+        weights: Array,
+        masks: Masks,
+        loss: Loss,
+        options: Mapping[str, Any],
+        network: Mapping[str, Any],
+    ) -> tuple[Array, Params]:
+        def mean_loss(params: Params) -> Array:
+            logits = mlp.forward(params, x, masks=masks, **network)
+            return mean(call(loss, logits, y, **options), weights)
+
+        return jax.value_and_grad(mean_loss)(params)
+
+    return engine
+
+
+def _written_out(
+    params: Params,
+    x: Array,
+    y: Array,
+    weights: Array,
+    masks: Masks,
+    loss: Loss,
+    options: Mapping[str, Any],
+    network: Mapping[str, Any],
+) -> tuple[Array, Params]:
+    return backprop.gradients(
+        params, x, y, loss, weights=weights, masks=masks, **network, **options
+    )
+
+
+ENGINES: Mapping[str, Engine] = MappingProxyType(
+    {
+        "closed_form": _differentiated(lambda loss, z, y, **o: loss(z, y, **o)),
+        "autodiff": _differentiated(lambda loss, z, y, **o: loss.plain(z, y, **o)),
+        "backprop": _written_out,
+    }
+)

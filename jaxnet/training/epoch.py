@@ -1,0 +1,177 @@
+"""The compiled training program: a stretch of steps within one epoch.
+
+One program serves every stretch: the number of steps is an argument. The order of the rows is a
+function of (seed, epoch) and the place in it of `state.step`, so a run that stops anywhere goes on
+exactly where it was, and the host has nothing to do between steps.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from jaxnet.nn import mlp
+from jaxnet.nn.losses import LOSSES
+from jaxnet.training import optimizer as optimizers
+from jaxnet.training.engines import ENGINES
+from jaxnet.training.optimizer import Optimizer
+from jaxnet.training.state import DROPOUT, State
+
+
+class Program(NamedTuple):
+    """Everything that is fixed when the training program is compiled.
+
+    Attributes:
+        loss: name in `jaxnet.losses.LOSSES`.
+        options: of the loss, but label_smoothing: pairs of name and value.
+        activation: of the hidden layers.
+        parametrisation: "standard" or "ntk".
+        engine: a name of `ENGINES`.
+        optimizer: with its schedule, clipping and averaging.
+        batch_size: rows of one update.
+        precision: type of the products, "float32" or "bfloat16".
+    """
+
+    loss: str
+    options: tuple[tuple[str, Any], ...] = ()
+    activation: str = "relu"
+    parametrisation: str = "standard"
+    engine: str = "closed_form"
+    optimizer: Optimizer = Optimizer()
+    batch_size: int = 128
+    precision: str = "float32"
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """How `mlp.forward` is called."""
+        return network_options(self.activation, self.parametrisation, self.precision)
+
+
+def network_options(activation: str, parametrisation: str, precision: str) -> dict[str, Any]:
+    """Keywords of `mlp.forward`: names of the network's parts and the type of its products."""
+    compute_dtype = None if precision == "float32" else jnp.dtype(precision)
+    return {
+        "activation": activation,
+        "parametrisation": parametrisation,
+        "compute_dtype": compute_dtype,
+    }
+
+
+class Progress(NamedTuple):
+    """What a stretch of steps reports.
+
+    Attributes:
+        loss: sum of the weighted losses of its rows.
+        weight: sum of their weights.
+        finite: False where the last step met a NaN or an infinity and was not applied.
+    """
+
+    loss: Float[Array, ""]
+    weight: Float[Array, ""]
+    finite: Bool[Array, ""]
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """ceil(rows / batch_size): the last batch is padded with rows of weight 0."""
+    return -(-rows // batch_size)
+
+
+def order_of_rows(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarray:
+    """Indices (steps, batch_size) of the rows of each step of an epoch, from (seed, epoch) alone.
+
+    Beyond the last row stands row 0, as padding. Drawn on the host, once an epoch: a sort would
+    take a second to compile.
+
+    >>> sorted(order_of_rows(0, 0, 5, 2).reshape(-1)[:5].tolist())
+    [0, 1, 2, 3, 4]
+    """
+    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    steps = steps_per_epoch(rows, batch_size)
+    order = np.zeros(steps * batch_size, np.int32)
+    order[:rows] = generator.permutation(rows)
+    return order.reshape(steps, batch_size)
+
+
+def stretch(program: Program) -> Callable[..., tuple[State, Progress]]:
+    """(state, x, y, order, number of steps) -> (state, progress), not yet compiled.
+
+    It ends before its number of steps at the end of the epoch and at a step whose loss or gradient
+    is not finite; that step is not applied.
+    """
+
+    def run(state: State, x: Array, y: Array, order: Array, count: Any) -> tuple[State, Progress]:
+        rows, (per_epoch, size) = x.shape[0], order.shape
+        first = state.step % per_epoch
+        end = first + jnp.minimum(count, per_epoch - first)
+
+        def body(carry: tuple[Array, State, Progress]) -> tuple[Array, State, Progress]:
+            i, state, progress = carry
+            chosen = lax.dynamic_index_in_dim(order, i, keepdims=False)
+            weights = (i * size + jnp.arange(size) < rows).astype(jnp.float32)
+            state, loss, finite = step(program, state, x[chosen], y[chosen], weights)
+            weight = jnp.sum(weights)
+            kept = jnp.where(finite, loss * weight, 0)
+            return i + 1, state, Progress(progress.loss + kept, progress.weight + weight, finite)
+
+        start = (first, state, Progress(jnp.float32(0), jnp.float32(0), jnp.bool_(True)))
+        _, state, progress = lax.while_loop(lambda c: (c[0] < end) & c[2].finite, body, start)
+        return state, progress
+
+    return run
+
+
+@lru_cache(maxsize=64)
+def compiled(program: Program) -> Callable[..., tuple[State, Progress]]:
+    """`stretch`, compiled once for each shape of data and donating the state."""
+    return jax.jit(stretch(program), donate_argnums=0)
+
+
+def step(
+    program: Program, state: State, x: Array, y: Array, weights: Array
+) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
+    """One update: (state, mean loss, whether loss and gradient were finite)."""
+    loss = LOSSES[program.loss]
+    options = dict(program.options)
+    if "label_smoothing" in loss.options:
+        options["label_smoothing"] = state.hyper.label_smoothing
+    value, gradients = ENGINES[program.engine](
+        state.params, x, y, weights, masks(state, x.shape[0]), loss, options, program.network
+    )
+    finite = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradients))
+    updated = _apply(program.optimizer, state, gradients)
+    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, state), value, finite
+
+
+def masks(state: State, rows: int) -> mlp.Masks:
+    """Dropout factors of this step; drawn only where the rate is above 0."""
+    if len(state.params) == 1:
+        return ()
+
+    def draw() -> mlp.Masks:
+        # Threefry is keyed by two words: seed and step make a key without another hash.
+        words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
+        key = jax.random.wrap_key_data(words)
+        return mlp.dropout_masks(state.params, rows, key=key, rate=state.hyper.dropout)
+
+    def ones() -> mlp.Masks:
+        return tuple(jnp.ones((rows, layer.b.shape[0])) for layer in state.params[:-1])
+
+    return lax.cond(state.hyper.dropout > 0, draw, ones)
+
+
+def _apply(optimizer: Optimizer, state: State, gradients: mlp.Params) -> State:
+    t = state.step.astype(jnp.float32) / state.hyper.total_steps.astype(jnp.float32)
+    rate = state.hyper.learning_rate * optimizers.factor(optimizer.schedule, t)
+    transformation = optimizers.build(optimizer, rate, state.hyper.weight_decay)
+    updates, moments = transformation.update(gradients, state.moments, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.average
+    if optimizer.ema is not None:
+        average = optax.incremental_update(params, state.average, 1 - optimizer.ema)
+    return state._replace(params=params, moments=moments, average=average, step=state.step + 1)

@@ -1,0 +1,109 @@
+"""Exact evaluation: every row once, padding weighs nothing, sums carried and divided once."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxnet.nn import mlp
+from jaxnet.nn.losses import LOSSES
+from jaxnet.training.epoch import Program
+from jaxnet.training.tasks import Sums, find_task, log_losses, probabilities
+
+BLOCK = 1024
+
+
+def in_blocks(array: np.ndarray, block: int = BLOCK) -> Array:
+    """Rows padded with zeros to whole blocks, (blocks, block, ...), on the device."""
+    blocks = max(1, -(-len(array) // block))
+    padded = np.zeros((blocks * block, *array.shape[1:]), array.dtype)
+    padded[: len(array)] = array
+    return jnp.asarray(padded.reshape(blocks, block, *array.shape[1:]))
+
+
+def block_size(rows: int) -> int:
+    """Rows of one block: all of them where they are few."""
+    return min(BLOCK, max(1, rows))
+
+
+def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
+    """(params, x blocks, y blocks, rows) -> sums of loss, log loss and the task's counts."""
+    task, loss = find_task(task_name), LOSSES[program.loss]
+
+    def of_block(params: Any, x: Array, y: Array, weights: Array) -> Sums:
+        z = mlp.forward(params, x, **program.network)
+        a = probabilities(task, z, activation)
+        losses = loss.plain(z, y, **dict(program.options))
+        exact = log_losses(task, z, a, y, activation)
+        return {
+            "weight": jnp.sum(weights),
+            "loss": jnp.sum(jnp.where(weights > 0, losses, 0)),
+            "log_loss": jnp.sum(jnp.where(weights > 0, exact, 0)),
+            **task.sums(a, y, weights),
+        }
+
+    def run(params: Any, x: Array, y: Array, rows: Any) -> Sums:
+        block = x.shape[1]
+
+        def body(i: Array, total: Sums) -> Sums:
+            weights = (i * block + jnp.arange(block) < rows).astype(jnp.float32)
+            return jax.tree.map(jnp.add, total, of_block(params, x[i], y[i], weights))
+
+        empty = jax.eval_shape(of_block, params, x[0], y[0], jnp.zeros(block))
+        return lax.fori_loop(0, x.shape[0], body, jax.tree.map(jnp.zeros_like, empty))
+
+    return run
+
+
+@lru_cache(maxsize=64)
+def compiled_sums(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
+    """`sums`, compiled once for each shape of data."""
+    return jax.jit(sums(program, task_name, activation))
+
+
+def metrics(task_name: str, totals: Sums) -> dict[str, float]:
+    """The task's metrics from the carried sums."""
+    numbers = {name: float(value) for name, value in totals.items()}
+    return {name: of(numbers) for name, of in find_task(task_name).metrics.items()}
+
+
+@lru_cache(maxsize=64)
+def _predictor(network: tuple[tuple[str, Any], ...], task_name: str, activation: str) -> Any:
+    def predict(params: Any, x: Array) -> tuple[Array, Array]:
+        z = mlp.forward(params, x, **dict(network))
+        return z, probabilities(find_task(task_name), z, activation)
+
+    return jax.jit(predict)
+
+
+def predict(
+    params: mlp.Params,
+    x: Float[np.ndarray, "n d"],
+    *,
+    network: dict[str, Any],
+    task_name: str,
+    activation: str,
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
+    """(logits, probabilities) of every row, computed in blocks of one shape.
+
+    A row's result does not depend on the rows beside it: every block has the same shape.
+    """
+    run = _predictor(tuple(sorted(network.items())), task_name, activation)
+    block = BLOCK if len(x) > 64 else 64
+    parts = [_predict_block(run, params, x[i : i + block], block) for i in range(0, len(x), block)]
+    if not parts:
+        width = params[-1].b.shape[0]
+        return np.zeros((0, width), np.float32), np.zeros((0, width), np.float32)
+    return np.concatenate([z for z, _ in parts]), np.concatenate([p for _, p in parts])
+
+
+def _predict_block(run: Any, params: Any, x: np.ndarray, block: int) -> tuple[Any, Any]:
+    padded = np.zeros((block, x.shape[1]), np.float32)
+    padded[: len(x)] = x
+    z, p = run(params, padded)
+    return np.asarray(z)[: len(x)], np.asarray(p)[: len(x)]

@@ -1,0 +1,247 @@
+"""From the first state to the best parameters: stretches of compiled steps, evaluation, stopping.
+
+The host sees the ends of stretches only. A stretch ends at the end of an epoch or after about a
+second, whichever comes first, so that progress and signals get through.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxnet.errors import NonFiniteError, UserError
+from jaxnet.nn import mlp
+from jaxnet.nn.losses import LOSSES
+from jaxnet.nn.mlp import Params
+from jaxnet.training import epoch as epochs
+from jaxnet.training import evaluate
+from jaxnet.training.epoch import Program
+from jaxnet.training.state import State, predicting
+from jaxnet.training.tasks import find_task
+
+SECONDS_OF_A_STRETCH = 1.0
+FIRST_STRETCH = 16  # steps, before the rate is known
+
+Metrics = dict[str, float]
+
+
+class Rows(NamedTuple):
+    """Encoded rows on the host: x (n, d) float32 and y as the loss takes them."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Stopping(NamedTuple):
+    """Stop once `metric` on the validation rows has not improved for `patience` epochs."""
+
+    metric: str
+    patience: int
+    maximise: bool = False
+
+
+class Plan(NamedTuple):
+    """How long to train; without `stopping` every epoch runs and the last parameters are kept."""
+
+    epochs: int
+    stopping: Stopping | None = None
+
+
+class Watch(NamedTuple):
+    """What the caller wants to hear; each does nothing unless given.
+
+    Attributes:
+        compiling: called before the training program is compiled.
+        compiled: with the seconds that took.
+        advanced: with epoch (from 1), part of it that is done, rows seen in all, last metrics.
+        ended: with the record of each epoch.
+    """
+
+    compiling: Callable[[], None] = lambda: None
+    compiled: Callable[[float], None] = lambda seconds: None
+    advanced: Callable[[int, float, int, Mapping[str, float]], None] = lambda *_: None
+    ended: Callable[[Metrics], None] = lambda record: None
+
+
+class Fitted(NamedTuple):
+    """What training gives.
+
+    Attributes:
+        params: of the best epoch by the stopping metric, or of the last.
+        epoch: the one they are from; 0: before the first update.
+        epochs: how many ran.
+        reason: why it ended, in words.
+        records: one an epoch: epoch, step, train_loss, validation_<metric>.
+        seconds: spent compiling, training and evaluating.
+    """
+
+    params: Params
+    epoch: int
+    epochs: int
+    reason: str
+    records: list[Metrics]
+    seconds: dict[str, float]
+
+
+class _Best(NamedTuple):
+    value: float
+    epoch: int
+    params: Params
+
+
+def fit(
+    program: Program,
+    state: State,
+    train: Rows,
+    validation: Rows,
+    plan: Plan,
+    *,
+    task: str,
+    activation: str,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Train and return the parameters to keep.
+
+    Args:
+        program: what is compiled; `state` is consumed.
+        task: name of the task; `activation`, of the outputs, turns logits into probabilities.
+
+    Raises:
+        NonFiniteError: loss or gradient was NaN or infinite; names the step and the rows.
+        UserError: the stopping metric is none of the task's.
+    """
+    watch = watch or Watch()
+    _check_metric(plan.stopping, task)
+    seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
+    run = epochs.compiled(program)
+    x, y = jnp.asarray(train.x), jnp.asarray(train.y)
+    state = _compile(run, state, x, y, program.batch_size, watch, seconds)
+    measure = _evaluator(program, validation, task, activation)
+    best, records, reason = None, [], "all epochs ran"
+    rate = 0.0
+    for number in range(1, plan.epochs + 1):
+        begun = time.perf_counter()
+        state, loss, rate = _epoch(run, program, state, (x, y), number, rate, records, watch)
+        seconds["train"] += time.perf_counter() - begun
+        begun = time.perf_counter()
+        measured = measure(predicting(state)) if len(validation.x) else {}
+        seconds["evaluate"] += time.perf_counter() - begun
+        named = {f"validation_{name}": value for name, value in measured.items()}
+        records.append({"epoch": number, "step": int(state.step), "train_loss": loss, **named})
+        watch.ended(records[-1])
+        if plan.stopping is None:
+            continue
+        best = _better(best, number, measured, plan.stopping, state)
+        if number - best.epoch >= plan.stopping.patience:
+            reason = f"no better {plan.stopping.metric} in {plan.stopping.patience} epochs"
+            break
+    params, epoch = (best.params, best.epoch) if best else (predicting(state), len(records))
+    return Fitted(params, epoch, len(records), reason, records, seconds)
+
+
+def _check_metric(stopping: Stopping | None, task: str) -> None:
+    known = find_task(task).metrics
+    if stopping is not None and stopping.metric not in known:
+        raise UserError(
+            f"early stopping of task {task} cannot watch {stopping.metric!r}; "
+            f"choose from {', '.join(known)}"
+        )
+
+
+def _compile(
+    run: Any,
+    state: State,
+    x: Array,
+    y: Array,
+    batch_size: int,
+    watch: Watch,
+    seconds: dict[str, float],
+) -> State:
+    """Run no step, which compiles the program."""
+    watch.compiling()
+    begun = time.perf_counter()
+    order = np.zeros((epochs.steps_per_epoch(len(x), batch_size), batch_size), np.int32)
+    state, _ = jax.block_until_ready(run(state, x, y, order, 0))
+    seconds["compile"] = time.perf_counter() - begun
+    watch.compiled(seconds["compile"])
+    return state
+
+
+def _evaluator(
+    program: Program, rows: Rows, task: str, activation: str
+) -> Callable[[Params], Metrics]:
+    run = evaluate.compiled_sums(program, task, activation)
+    block = evaluate.block_size(len(rows.x))
+    x, y = evaluate.in_blocks(rows.x, block), evaluate.in_blocks(rows.y, block)
+    return lambda params: evaluate.metrics(task, run(params, x, y, len(rows.x)))
+
+
+def _epoch(
+    run: Any,
+    program: Program,
+    state: State,
+    data: tuple[Array, Array],
+    number: int,
+    rate: float,
+    records: list[Metrics],
+    watch: Watch,
+) -> tuple[State, float, float]:
+    """Run one epoch in stretches: (state, mean training loss, steps per second)."""
+    rows = data[0].shape[0]
+    steps = epochs.steps_per_epoch(rows, program.batch_size)
+    order = epochs.order_of_rows(int(state.seed), number - 1, rows, program.batch_size)
+    done, loss, weight = 0, 0.0, 0.0
+    while done < steps:
+        count = int(rate * SECONDS_OF_A_STRETCH) or FIRST_STRETCH
+        begun = time.perf_counter()
+        state, progress = run(state, *data, order, min(count, steps - done))
+        loss, weight = loss + float(progress.loss), weight + float(progress.weight)
+        if not bool(progress.finite):
+            raise _not_finite(program, state, data)
+        rate = max(min(count, steps - done) / (time.perf_counter() - begun), 1.0)
+        done += min(count, steps - done)
+        seen = (number - 1) * rows + min(done * program.batch_size, rows)
+        watch.advanced(number, done / steps, seen, {"loss": loss / weight, **_last(records)})
+    return state, loss / weight, rate
+
+
+def _last(records: list[Metrics]) -> Metrics:
+    """The validation metrics of the epoch before, for the progress line."""
+    shown = ("validation_log_loss", "validation_accuracy")
+    return {name: records[-1][name] for name in shown if records and name in records[-1]}
+
+
+def _better(
+    best: _Best | None, number: int, measured: Metrics, stopping: Stopping, state: State
+) -> _Best:
+    """The better one of the best so far and this epoch; NaN is never better."""
+    value = measured[stopping.metric]
+    value = -value if stopping.maximise else value
+    if best is not None and not value < best.value:
+        return best
+    kept = jax.tree.map(jnp.copy, predicting(state))  # the state itself is given away
+    return _Best(value if np.isfinite(value) else np.inf, number, kept)
+
+
+def _not_finite(program: Program, state: State, data: tuple[Array, Array]) -> NonFiniteError:
+    """The error for the step that was not applied, with the rows of its batch."""
+    x, y = data
+    step, rows = int(state.step), x.shape[0]
+    per_epoch = epochs.steps_per_epoch(rows, program.batch_size)
+    order = epochs.order_of_rows(int(state.seed), step // per_epoch, rows, program.batch_size)
+    first = (step % per_epoch) * program.batch_size
+    batch = order.reshape(-1)[first : min(first + program.batch_size, rows)]
+    z = mlp.forward(state.params, x[batch], **program.network)
+    losses = np.asarray(LOSSES[program.loss].plain(z, y[batch], **dict(program.options)))
+    guilty = batch[~np.isfinite(losses)]
+    what = "the loss is" if guilty.size else "the gradient is"
+    return NonFiniteError(
+        f"{what} not finite at step {step + 1} (epoch {step // per_epoch + 1}); "
+        "lower optimizer.learning_rate, or set optimizer.clip_norm=1.0",
+        step=step + 1,
+        rows=[int(row) for row in (guilty if guilty.size else batch)],
+    )

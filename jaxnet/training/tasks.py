@@ -1,0 +1,205 @@
+"""What a task fixes: size of the head, output activation, losses, metrics and decision rule.
+
+The same numbers are one thing or another by task: with sigmoid outputs every label is a question
+of its own, with softmax outputs the classes share one answer. A pair of loss and activation that
+does not belong together has no entry here, and `find_loss` refuses it with the lecture's reason.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxnet.errors import LossPairError, UserError
+from jaxnet.nn import activations
+from jaxnet.nn.losses import (
+    LOSSES,
+    Loss,
+    binary_cross_entropy,
+    categorical_cross_entropy,
+    multilabel_cross_entropy,
+)
+from jaxnet.nn.losses.core import PAIR_REASON
+
+Sums = dict[str, Float[Array, ""]]
+
+
+class Task(NamedTuple):
+    """One kind of question about a row.
+
+    Attributes:
+        name: binary, multiclass or multilabel.
+        activation: what turns logits into probabilities.
+        outputs: number of classes or labels -> columns of the head.
+        losses: name in a config -> name in `jaxnet.losses.LOSSES`.
+        cross_entropy: the loss that is the log loss of the task.
+        sums: (z, a, y, w) -> weighted sums, one for each of `metrics` but loss and log_loss.
+        metrics: name -> (sums -> number), for what is measured every epoch.
+    """
+
+    name: str
+    activation: str
+    outputs: Callable[[int], int]
+    losses: Mapping[str, str]
+    cross_entropy: Loss
+    sums: Callable[[Array, Array, Array], Sums]
+    metrics: Mapping[str, Callable[[Mapping[str, float]], float]]
+
+
+def _correct_binary(a: Array, y: Array, w: Array) -> Sums:
+    return {"correct": jnp.sum(w * ((a[:, 0] >= 0.5) == (y[:, 0] >= 0.5)))}
+
+
+def _correct_class(a: Array, y: Array, w: Array) -> Sums:
+    return {"correct": jnp.sum(w * (jnp.argmax(a, axis=1) == y))}
+
+
+def _labels(a: Array, y: Array, w: Array) -> Sums:
+    """Counts over labels, from which F1 and Hamming loss follow, and rows that are all right."""
+    said, true = a >= 0.5, y >= 0.5
+    right = said == true
+    rows = w[:, None]
+    return {
+        "right_labels": jnp.sum(rows * right),
+        "labels": jnp.sum(w) * y.shape[1],
+        "true_positives": jnp.sum(rows * (said & true)),
+        "errors": jnp.sum(rows * ~right),
+        "right_rows": jnp.sum(w * jnp.all(right, axis=1)),
+    }
+
+
+def _ratio(top: float, bottom: float) -> float:
+    return top / bottom if bottom else float("nan")
+
+
+_EVERY = {
+    "loss": lambda s: _ratio(s["loss"], s["weight"]),
+    "log_loss": lambda s: _ratio(s["log_loss"], s["weight"]),
+}
+_ACCURACY = {"accuracy": lambda s: _ratio(s["correct"], s["weight"])}
+_LABEL_METRICS = {
+    "log_loss": lambda s: _ratio(s["log_loss"], s["labels"]),
+    "accuracy": lambda s: _ratio(s["right_labels"], s["labels"]),
+    "micro_f1": lambda s: _ratio(2 * s["true_positives"], 2 * s["true_positives"] + s["errors"]),
+    "hamming_loss": lambda s: _ratio(s["errors"], s["labels"]),
+    "subset_accuracy": lambda s: _ratio(s["right_rows"], s["weight"]),
+}
+
+_SIGMOID_LOSSES = {"squared_error": "squared_error", "focal": "focal", "asymmetric": "asymmetric"}
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "binary": Task(
+            "binary",
+            "sigmoid",
+            lambda classes: 1,
+            {"cross_entropy": "binary_cross_entropy", **_SIGMOID_LOSSES},
+            binary_cross_entropy,
+            _correct_binary,
+            {**_EVERY, **_ACCURACY},
+        ),
+        "multiclass": Task(
+            "multiclass",
+            "softmax",
+            lambda classes: classes,
+            {"cross_entropy": "categorical_cross_entropy", "squared_error": "squared_error"},
+            categorical_cross_entropy,
+            _correct_class,
+            {**_EVERY, **_ACCURACY},
+        ),
+        "multilabel": Task(
+            "multilabel",
+            "sigmoid",
+            lambda labels: labels,
+            {"cross_entropy": "multilabel_cross_entropy", **_SIGMOID_LOSSES},
+            multilabel_cross_entropy,
+            _labels,
+            {**_EVERY, **_LABEL_METRICS},
+        ),
+    }
+)
+
+
+def find_task(name: str) -> Task:
+    """The task called `name`.
+
+    >>> find_task("binary").activation
+    'sigmoid'
+    """
+    if name not in TASKS:
+        raise UserError(f"no task is called {name!r}; choose from {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def find_loss(task: Task, name: str, activation: str | None = None) -> tuple[Loss, str]:
+    """(loss, output activation) for a config's names; a registered loss goes by its own name.
+
+    Raises:
+        LossPairError: the loss does not train this task, or the activation is not of the pair.
+
+    >>> find_loss(find_task("multiclass"), "cross_entropy")[0].name
+    'categorical_cross_entropy'
+    """
+    registered = task.losses.get(name, name)
+    if registered not in LOSSES or (name not in task.losses and _is_of_another_task(name)):
+        raise LossPairError(
+            f"{name} does not train task {task.name}, whose outputs are a {task.activation}: "
+            f"{PAIR_REASON}. Use {', '.join(task.losses)}"
+        )
+    loss = LOSSES[registered]
+    if isinstance(loss.activation, tuple):
+        return loss, loss.output_activation(activation=activation or task.activation)
+    return loss, loss.output_activation(activation=activation)
+
+
+def _is_of_another_task(name: str) -> bool:
+    built_in = {own for task in TASKS.values() for own in (*task.losses, *task.losses.values())}
+    return name in built_in
+
+
+def probabilities(task: Task, z: Float[Array, "m n"], activation: str) -> Float[Array, "m n"]:
+    """Probabilities from logits, (m, n) with n outputs of the head.
+
+    Behind the task's own activation they are its values. Squared error may stand behind another;
+    its outputs are then clipped to [0, 1] and, for classes, divided by their sum.
+    """
+    if activation == "softmax":
+        return activations.softmax(z)
+    a = activations.find(activation).f(z)
+    if activation == "sigmoid" and task.name != "multiclass":
+        return a
+    a = jnp.clip(a, 0, 1)
+    if task.name != "multiclass":
+        return a
+    total = jnp.sum(a, axis=1, keepdims=True)
+    return jnp.where(total > 0, a / jnp.where(total > 0, total, 1), 1 / z.shape[1])
+
+
+def log_losses(task: Task, z: Array, a: Array, y: Array, activation: str) -> Float[Array, " m"]:
+    """Negative log likelihood of each row: exact from the logits, else from clipped a."""
+    if activation == task.activation:
+        return task.cross_entropy.plain(z, y)
+    tiny = jnp.finfo(a.dtype).tiny
+    if task.name == "multiclass":
+        of_class = jnp.take_along_axis(a, y[:, None], axis=1)[:, 0]
+        return -jnp.log(jnp.maximum(of_class, tiny))
+    of_label = jnp.where(y >= 0.5, a, 1 - a)
+    return -jnp.sum(jnp.log(jnp.maximum(of_label, tiny)), axis=1)
+
+
+def as_targets(task: Task, y: np.ndarray) -> np.ndarray:
+    """Validated labels as the loss takes them: binary (m, 1), classes (m,), labels (m, K)."""
+    if task.name == "multiclass":
+        return y.astype(np.int32)
+    return y.astype(np.float32).reshape(len(y), -1)
+
+
+def decide(task: Task, p: np.ndarray) -> np.ndarray:
+    """Codes of the predicted classes, or 0/1 for each label: argmax, or probability >= 1/2."""
+    if task.name == "multiclass":
+        return np.argmax(p, axis=1)
+    said = (p >= 0.5).astype(np.int64)
+    return said[:, 0] if task.name == "binary" else said
