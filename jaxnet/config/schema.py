@@ -113,7 +113,7 @@ class LossConfig(Section):
     def _known(cls, name: str, info: ValidationInfo) -> str:
         extra = (info.context or {}).get("extra_losses", ())
         if name not in names.LOSS_NAMES and name not in extra:
-            choices = [*names.LOSS_NAMES, *extra]
+            choices = list(dict.fromkeys((*names.LOSS_NAMES, *extra)))
             raise PydanticCustomError("unknown_choice", "unknown loss", {"choices": choices})
         return name
 
@@ -144,7 +144,7 @@ class OptimizerConfig(Section):
     learning_rate: Rate = 1e-3
     """Learning rate at the top of its schedule."""
     weight_decay: NotNegative = 1e-4
-    """Weight decay, apart from the gradient."""
+    """Weight decay of the weights; adamw and lion keep it apart from the gradient."""
     momentum: BelowOne = 0.9
     """momentum: share of the last update that is kept."""
     b1: BelowOne = 0.9

@@ -1,0 +1,137 @@
+"""Exit codes and what is said on the way out."""
+
+import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from jaxnet.cli.main import main
+from jaxnet.errors import DataError, JaxnetError, NonFiniteError
+
+Streams = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch, config: Path) -> Callable[[BaseException], int]:
+    """Run `jaxnet train` with a training that raises."""
+
+    def run(error: BaseException) -> int:
+        def train(*args: object, **options: object) -> None:
+            raise error
+
+        module = ModuleType("jaxnet.run")
+        module.train = train  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "jaxnet.run", module)
+        return main(["train", str(config)])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "expected"),
+    [
+        (DataError("row 3: label 7"), 2, "jaxnet: error: row 3: label 7\n"),
+        (JaxnetError("it failed"), 1, "jaxnet: error: it failed\n"),
+        (NonFiniteError("NaN at step 3", step=3), 1, "jaxnet: error: NaN at step 3\n"),
+        (KeyboardInterrupt(), 130, "jaxnet: error: interrupted\n"),
+        (BrokenPipeError(), 1, ""),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a"),
+            1,
+            "jaxnet: error: [Errno 28] No space left on device: 'a'\n",
+        ),
+        (
+            MemoryError(),
+            1,
+            "jaxnet: error: out of memory; lower training.batch_size or the size of the model\n",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_errors_end_with_a_code_and_one_line(
+    failing: Callable[[BaseException], int],
+    capsys: Streams,
+    error: BaseException,
+    code: int,
+    expected: str,
+) -> None:
+    assert failing(error) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", expected)
+
+
+def test_a_bug_is_called_one_and_shows_where(
+    failing: Callable[[BaseException], int], capsys: Streams
+) -> None:
+    assert failing(ZeroDivisionError("by zero")) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.splitlines()[-1] == (
+        "jaxnet: error: this is a bug in jaxnet (ZeroDivisionError: by zero); please report it "
+        "with the lines above"
+    )
+
+
+def test_every_problem_of_a_config_is_a_line(tmp_path: Path, capsys: Streams) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("taks: binary\ndata: {sorce: x}\n")
+    assert main(["train", str(path), "training.epochs=0"]) == 2
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert [line.split(": ")[:4] for line in lines] == [
+        ["jaxnet", "error", f"{path}:1:1", "taks"],
+        ["jaxnet", "error", f"{path}:2:8", "data.sorce"],
+        ["jaxnet", "error", "override", "training.epochs"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "jaxnet: error: a command is missing; see 'jaxnet --help'\n"),
+        (["config"], "jaxnet: error: a command is missing; see 'jaxnet config --help'\n"),
+        (
+            ["train"],
+            "jaxnet: error: train needs a CONFIG, such as configs/binary.yaml; "
+            "see 'jaxnet train --help'\n",
+        ),
+        (
+            ["train", "training.epochs=3"],
+            "jaxnet: error: train needs a CONFIG, such as configs/binary.yaml; "
+            "see 'jaxnet train --help'\n",
+        ),
+        (
+            ["config", "check"],
+            "jaxnet: error: config check needs a CONFIG; see 'jaxnet config check --help'\n",
+        ),
+        (["train", "absent/c.yaml"], "jaxnet: error: absent/c.yaml: no such file\n"),
+    ],
+)
+def test_a_call_without_what_it_needs(words: list[str], expected: str, capsys: Streams) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--help"], ["examples:", "exit codes:", "130  interrupted", "train", "gradcheck"]),
+        (["train", "--help"], ["examples:", "--run-dir DIR", "--json", "key.path=value"]),
+        (["config", "--help"], ["show", "check", "schema"]),
+        (["config", "show", "--help"], ["usage: jaxnet config show [CONFIG]"]),
+        (["gradcheck", "--help"], ["--loss NAME", "--json"]),
+        (["doctor", "--help"], ["--json"]),
+        (["--version"], ["jaxnet "]),
+    ],
+)
+def test_help_and_version(words: list[str], shown: list[str], capsys: Streams) -> None:
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert all(text in out for text in shown)
+    assert out.isascii()

@@ -1,0 +1,63 @@
+"""Help and config errors answer at once: nothing heavy is imported for them."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("jax", "jaxlib", "numpy", "scipy", "sklearn", "matplotlib", "optax", "pyarrow", "rich")
+PROBE = """
+import sys
+from jaxnet.cli.main import main
+code = main(sys.argv[2:])
+loaded = [name for name in sys.argv[1].split(",") if name in sys.modules]
+print(code, ",".join(loaded), file=sys.__stderr__)
+"""
+
+
+def loaded(words: list[str], watched: tuple[str, ...], environment: dict[str, str]) -> list[str]:
+    """[exit code, names of the watched modules that the call imported]."""
+    command = [sys.executable, "-c", PROBE, ",".join(watched), *words]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**environment, "PYTHONPATH": root},
+    )
+    return done.stderr.splitlines()[-1].split(" ")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["trian"]])
+def test_help_imports_no_config_either(words: list[str], environment: dict[str, str]) -> None:
+    code = "2" if words == ["trian"] else "0"
+    assert loaded(words, (*HEAVY, "pydantic", "yaml"), environment) == [code, ""]
+
+
+@pytest.mark.parametrize("command", [["train"], ["config", "check"], ["config", "show"]])
+def test_config_errors_import_nothing_heavy(
+    command: list[str], config: Path, environment: dict[str, str]
+) -> None:
+    words = [*command, str(config), "training.epochs=0"]
+    assert loaded(words, HEAVY, environment) == ["2", ""]
+
+
+def test_the_probe_can_fail(config: Path, environment: dict[str, str]) -> None:
+    words = ["config", "check", str(config)]
+    assert loaded(words, ("pydantic", "numpy"), environment) == ["0", "pydantic"]
+
+
+def test_a_config_error_takes_less_than_half_a_second(
+    config: Path, environment: dict[str, str]
+) -> None:
+    def seconds() -> float:
+        """Processor time, which other programs on the machine change less than the clock's."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        loaded(["train", str(config), "training.epochs=0"], HEAVY, environment)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.5
