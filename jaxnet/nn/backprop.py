@@ -79,6 +79,7 @@ def gradients(
     parametrisation: str = "standard",
     masks: Masks = (),
     compute_dtype: Any = None,
+    output_activation: str | None = None,
     **options: Any,
 ) -> tuple[Float[Array, ""], Params]:
     """(mean loss, its gradients in the parameters), by the equations of the lectures.
@@ -90,7 +91,8 @@ def gradients(
     Args:
         weights: of the examples, (m,), or a boolean mask; None: 1 each.
         activation, parametrisation, masks, compute_dtype: as in `mlp.forward`.
-        options: of the loss, such as label_smoothing.
+        output_activation: the loss's option `activation` (squared_error); None: its default.
+        options: the loss's other options, such as label_smoothing.
 
     >>> import jax
     >>> from jaxnet.nn import losses
@@ -101,6 +103,8 @@ def gradients(
     (1.0986, (3,))
     """
     network = {"activation": activation, "parametrisation": parametrisation}
+    if output_activation is not None:
+        options["activation"] = output_activation
     logits, cache = mlp.forward_with_cache(
         params, x, masks=masks, compute_dtype=compute_dtype, **network
     )

@@ -45,8 +45,17 @@ def _written_out(
     options: Mapping[str, Any],
     network: Mapping[str, Any],
 ) -> tuple[Array, Params]:
+    rest = {name: value for name, value in options.items() if name != "activation"}
     return backprop.gradients(
-        params, x, y, loss, weights=weights, masks=masks, **network, **options
+        params,
+        x,
+        y,
+        loss,
+        weights=weights,
+        masks=masks,
+        output_activation=options.get("activation"),
+        **network,
+        **rest,
     )
 
 
