@@ -143,7 +143,7 @@ def step(
     value, gradients = ENGINES[program.engine](
         state.params, x, y, weights, masks(state, x.shape[0]), loss, options, program.network
     )
-    finite = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradients))
+    finite = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradients))
     updated = _apply(program.optimizer, state, gradients)
     return jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, state), value, finite
 
@@ -169,8 +169,7 @@ def _apply(optimizer: Optimizer, state: State, gradients: mlp.Params) -> State:
     t = state.step.astype(jnp.float32) / state.hyper.total_steps.astype(jnp.float32)
     rate = state.hyper.learning_rate * optimizers.factor(optimizer.schedule, t)
     transformation = optimizers.build(optimizer, rate, state.hyper.weight_decay)
-    updates, moments = transformation.update(gradients, state.moments, state.params)
-    params = optax.apply_updates(state.params, updates)
+    params, moments = optimizers.apply(transformation, gradients, state.moments, state.params)
     average = state.average
     if optimizer.ema is not None:
         average = optax.incremental_update(params, state.average, 1 - optimizer.ema)

@@ -104,9 +104,8 @@ def build(
 
     Weight decay acts on weights, never on biases.
 
-    >>> import jax.numpy as jnp
-    >>> sgd = build(Optimizer("sgd"), 0.5, 0.0)
-    >>> updates, _ = sgd.update({"w": jnp.ones(2)}, sgd.init({"w": jnp.ones(2)}), {"w": jnp.ones(2)})
+    >>> sgd, ones = build(Optimizer("sgd"), 0.5, 0.0), {"w": jnp.ones(2)}
+    >>> updates, _ = sgd.update(ones, sgd.init(ones), ones)
     >>> updates["w"].tolist()
     [-0.5, -0.5]
     """
@@ -119,6 +118,15 @@ def build(
     decay = optax.add_decayed_weights(weight_decay, mask=_is_weight)
     ordered = [scaling, decay] if optimizer.name in DECOUPLED else [decay, scaling]
     return optax.chain(*clip, *ordered, optax.scale_by_learning_rate(learning_rate))
+
+
+def apply(
+    transformation: optax.GradientTransformation, gradients: Any, moments: Any, params: Any
+) -> tuple[Any, Any]:
+    """(params, moments) after one update. optax itself needs standard promotion of types."""
+    with jax.numpy_dtype_promotion("standard"):
+        updates, moments = transformation.update(gradients, moments, params)
+        return optax.apply_updates(params, updates), moments
 
 
 def _is_weight(params: Any) -> Any:

@@ -50,25 +50,28 @@ class Task(NamedTuple):
 
 
 def _correct_binary(a: Array, y: Array, w: Array) -> Sums:
-    return {"correct": jnp.sum(w * ((a[:, 0] >= 0.5) == (y[:, 0] >= 0.5)))}
+    return {"correct": _count((a[:, 0] >= 0.5) == (y[:, 0] >= 0.5), w)}
 
 
 def _correct_class(a: Array, y: Array, w: Array) -> Sums:
-    return {"correct": jnp.sum(w * (jnp.argmax(a, axis=1) == y))}
+    return {"correct": _count(jnp.argmax(a, axis=1).astype(y.dtype) == y, w)}
 
 
 def _labels(a: Array, y: Array, w: Array) -> Sums:
     """Counts over labels, from which F1 and Hamming loss follow, and rows that are all right."""
     said, true = a >= 0.5, y >= 0.5
-    right = said == true
-    rows = w[:, None]
+    right, rows = said == true, w[:, None]
     return {
-        "right_labels": jnp.sum(rows * right),
+        "right_labels": _count(right, rows),
         "labels": jnp.sum(w) * y.shape[1],
-        "true_positives": jnp.sum(rows * (said & true)),
-        "errors": jnp.sum(rows * ~right),
-        "right_rows": jnp.sum(w * jnp.all(right, axis=1)),
+        "true_positives": _count(said & true, rows),
+        "errors": _count(~right, rows),
+        "right_rows": _count(jnp.all(right, axis=1), w),
     }
+
+
+def _count(holds: Array, w: Array) -> Array:
+    return jnp.sum(jnp.where(holds, w, 0))
 
 
 def _ratio(top: float, bottom: float) -> float:

@@ -1,0 +1,1 @@
+"""From arrays to trained parameters: tasks, optimizers, compiled epochs, evaluation, metrics."""

@@ -1,0 +1,255 @@
+"""Training: one compilation, exact epochs, three engines on one curve, stops that say why."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxnet.errors import NonFiniteError, UserError
+from jaxnet.nn import losses, mlp
+from jaxnet.training import epoch as epochs
+from jaxnet.training import evaluate
+from jaxnet.training import fit as fits
+from jaxnet.training import state as states
+from jaxnet.training.engines import ENGINES
+from jaxnet.training.epoch import Program
+from jaxnet.training.fit import Plan, Rows, Stopping, Watch, fit
+from jaxnet.training.optimizer import Optimizer, Schedule
+
+ROWS, FEATURES, CLASSES, BATCH = 37, 5, 3, 8
+STEPS = 5  # ceil(37 / 8)
+
+
+def rows(seed=0, count=ROWS):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, FEATURES)).astype(np.float32)
+    return Rows(x, (x[:, 0] + x[:, 1] > 0).astype(np.int32) + (x[:, 2] > 1))
+
+
+def program(**changes):
+    optimizer = Optimizer("adam", schedule=Schedule("cosine"))
+    chosen = Program("categorical_cross_entropy", optimizer=optimizer, batch_size=BATCH)
+    return chosen._replace(**changes)
+
+
+def begin(chosen, **rates):
+    rates = {"learning_rate": 0.01, "total_steps": 10 * STEPS, **rates}
+    sizes = (FEATURES, 16, 8, CLASSES)
+    return states.begin(sizes, chosen.optimizer, states.hyper(**rates), seed=3)
+
+
+def train(chosen=None, plan=None, data=None, watch=None, **rates):
+    chosen = chosen or program()
+    return fit(
+        chosen,
+        begin(chosen, **rates),
+        data or rows(),
+        rows(1),
+        plan or Plan(3),
+        task="multiclass",
+        activation="softmax",
+        watch=watch,
+    )
+
+
+def test_an_epoch_sees_every_row_once_in_an_order_of_its_own():
+    first, again = (epochs.order_of_rows(7, 0, ROWS, BATCH) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (STEPS, BATCH)
+    assert sorted(first.reshape(-1)[:ROWS]) == list(range(ROWS))
+    assert first.tolist() != epochs.order_of_rows(7, 1, ROWS, BATCH).tolist()
+    assert first.tolist() != epochs.order_of_rows(8, 0, ROWS, BATCH).tolist()
+
+
+def test_a_fit_compiles_once_whatever_the_lengths_of_its_stretches(monkeypatch):
+    chex.clear_trace_counter()
+    run = jax.jit(chex.assert_max_traces(epochs.stretch(program()), 1), donate_argnums=0)
+    monkeypatch.setattr(epochs, "compiled", lambda chosen: run)
+    monkeypatch.setattr(fits, "FIRST_STRETCH", 2)
+    monkeypatch.setattr(fits, "SECONDS_OF_A_STRETCH", 1e-9)
+    train()
+    monkeypatch.setattr(fits, "FIRST_STRETCH", 3)
+    train(learning_rate=0.5, weight_decay=0.1, dropout=0.3, label_smoothing=0.1)
+    train(dropout=0.0, learning_rate=1e-4, total_steps=7)
+
+
+def test_other_rates_compile_nothing():
+    chosen = program()
+    train(chosen)
+    run = epochs.compiled(chosen)
+    compiled = run._cache_size()
+    train(chosen, learning_rate=0.5, weight_decay=0.1, dropout=0.3, label_smoothing=0.1)
+    assert epochs.compiled(chosen) is run
+    assert run._cache_size() == compiled
+
+
+@pytest.mark.parametrize("lengths", [(STEPS,), (1, 4), (2, 2, 1), (100,)])
+def test_the_lengths_of_stretches_change_no_bit(lengths):
+    chosen, data = program(), rows()
+    run, state = epochs.compiled(chosen), begin(chosen)
+    order = epochs.order_of_rows(3, 0, ROWS, BATCH)
+    for length in lengths:
+        state, _ = run(state, data.x, data.y, order, length)
+    assert int(state.step) == STEPS  # a stretch ends at the end of its epoch
+    whole, _ = run(begin(chosen), data.x, data.y, order, STEPS)
+    chex.assert_trees_all_equal(state, whole)
+
+
+def test_an_epoch_is_the_plain_loop_of_optax():
+    """Against a loop that anyone would write: batch after batch, the last one short."""
+    chosen, data = program(), rows()
+    state = begin(chosen)
+    params = jax.tree.map(jnp.copy, state.params)
+    schedule = optax.cosine_decay_schedule(0.01, 10 * STEPS)
+    with jax.numpy_dtype_promotion("standard"):
+        optimizer = optax.adam(schedule)
+        moments, total = optimizer.init(params), 0.0
+        order = epochs.order_of_rows(3, 0, ROWS, BATCH)
+        for step in range(STEPS):
+            chosen_rows = order.reshape(-1)[step * BATCH : min((step + 1) * BATCH, ROWS)]
+            x, y = data.x[chosen_rows], data.y[chosen_rows]
+
+            def mean_loss(params, x=x, y=y):
+                z = mlp.forward(params, x)
+                return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(z, y))
+
+            value, gradients = jax.value_and_grad(mean_loss)(params)
+            total += float(value) * len(chosen_rows)
+            updates, moments = optimizer.update(gradients, moments)
+            params = optax.apply_updates(params, updates)
+    state, progress = epochs.compiled(chosen)(state, data.x, data.y, order, STEPS)
+    chex.assert_trees_all_close(state.params, params, rtol=2e-4, atol=2e-6)
+    assert float(progress.loss) == pytest.approx(total, rel=1e-5)
+    assert float(progress.weight) == ROWS
+
+
+@pytest.mark.parametrize("loss", ["categorical_cross_entropy", "squared_error"])
+def test_the_three_engines_train_to_the_same_curve(loss):
+    options = (("activation", "softmax"),) if loss == "squared_error" else ()
+    curves = {
+        engine: [
+            (r["train_loss"], r["validation_loss"])
+            for r in train(
+                program(loss=loss, options=options, engine=engine), dropout=0.1, label_smoothing=0.1
+            ).records
+        ]
+        for engine in ENGINES
+    }
+    np.testing.assert_allclose(curves["closed_form"], curves["autodiff"], rtol=2e-5)
+    np.testing.assert_allclose(curves["closed_form"], curves["backprop"], rtol=2e-5)
+
+
+def test_a_run_repeats_bit_for_bit():
+    first, second = train(), train()
+    chex.assert_trees_all_equal(first.params, second.params)
+    assert first.records == second.records
+
+
+def test_evaluation_counts_every_row_once_and_padding_never():
+    chosen, data = program(), rows(count=23)
+    params = begin(chosen).params
+    run = evaluate.compiled_sums(chosen, "multiclass", "softmax")
+    measured = [
+        evaluate.metrics(
+            "multiclass",
+            run(params, evaluate.in_blocks(data.x, block), evaluate.in_blocks(data.y, block), 23),
+        )
+        for block in (4, 23, 64)
+    ]
+    z = mlp.forward(params, data.x)
+    exact = float(losses.mean(losses.categorical_cross_entropy(z, data.y)))
+    for metrics in measured:
+        assert metrics["loss"] == pytest.approx(exact, rel=1e-6)
+        assert metrics["accuracy"] == pytest.approx(np.mean(np.argmax(np.asarray(z), 1) == data.y), rel=1e-6)
+
+
+def test_early_stopping_keeps_the_parameters_of_the_best_epoch():
+    stopping = Stopping("log_loss", patience=2)
+    fitted = train(plan=Plan(60, stopping), learning_rate=0.1, total_steps=60 * STEPS)
+    values = [record["validation_log_loss"] for record in fitted.records]
+    assert fitted.epoch == int(np.argmin(values)) + 1
+    assert fitted.epochs == len(values) == fitted.epoch + 2 < 60
+    assert "log_loss" in fitted.reason
+    again = train(plan=Plan(fitted.epoch), learning_rate=0.1, total_steps=60 * STEPS)
+    chex.assert_trees_all_equal(fitted.params, again.params)
+
+
+def test_a_metric_to_maximise_is_maximised():
+    stopping = Stopping("accuracy", patience=3, maximise=True)
+    fitted = train(plan=Plan(20, stopping), learning_rate=0.05)
+    values = [record["validation_accuracy"] for record in fitted.records]
+    assert values[fitted.epoch - 1] == max(values)
+
+
+def test_a_metric_of_another_task_is_refused():
+    with pytest.raises(UserError, match="cannot watch 'micro_f1'; choose from loss, log_loss"):
+        train(plan=Plan(2, Stopping("micro_f1", 2)))
+
+
+def test_averaged_parameters_are_what_is_kept():
+    averaged = train(program(optimizer=Optimizer("sgd", ema=0.5)), learning_rate=0.1)
+    last = train(program(optimizer=Optimizer("sgd")), learning_rate=0.1)
+    assert not np.allclose(averaged.params[0].W, last.params[0].W)
+
+
+def test_dropout_changes_training_and_smoothing_changes_the_loss():
+    plain = train().records[0]["train_loss"]
+    assert train(dropout=0.5).records[0]["train_loss"] != plain
+    assert train(label_smoothing=0.5).records[0]["train_loss"] != plain
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_stops_the_run_with_step_and_rows(value):
+    data = rows()
+    data.x[11, 0] = value
+    with pytest.raises(NonFiniteError, match=r"the loss is not finite at step \d") as caught:
+        train(data=data)
+    order = epochs.order_of_rows(3, 0, ROWS, BATCH)
+    step = next(i for i, batch in enumerate(order) if 11 in batch)
+    assert caught.value.step == step + 1
+    assert caught.value.rows == (11,)
+    assert "lower optimizer.learning_rate" in str(caught.value)
+
+
+def test_the_step_that_was_not_finite_is_not_applied():
+    chosen, data = program(), rows()
+    data.x[11, 0] = np.nan
+    order = epochs.order_of_rows(3, 0, ROWS, BATCH)
+    step = next(i for i, batch in enumerate(order) if 11 in batch)
+    stopped, progress = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, STEPS)
+    before, _ = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, step)
+    assert not bool(progress.finite)
+    chex.assert_trees_all_equal(stopped, before)
+
+
+def test_bfloat16_keeps_float32_parameters_and_losses():
+    fitted = train(program(precision="bfloat16"))
+    assert {leaf.dtype for leaf in jax.tree.leaves(fitted.params)} == {jnp.dtype("float32")}
+    close = train().records[-1]["train_loss"]
+    assert fitted.records[-1]["train_loss"] == pytest.approx(close, rel=2e-2)
+
+
+def test_the_watch_hears_of_everything():
+    heard = []
+    watch = Watch(
+        lambda: heard.append("compiling"),
+        lambda seconds: heard.append("compiled"),
+        lambda epoch, part, seen, metrics: heard.append((epoch, part, seen)),
+        lambda record: heard.append(record["epoch"]),
+    )
+    train(watch=watch, plan=Plan(2))
+    assert heard[:2] == ["compiling", "compiled"]
+    assert heard[-1] == 2
+    assert (2, 1.0, 2 * ROWS) in heard
+
+
+def test_predictions_do_not_depend_on_the_rows_beside():
+    params = train().params
+    ask = {"network": program().network, "task_name": "multiclass", "activation": "softmax"}
+    data = rows(2, count=300).x
+    _, together = evaluate.predict(params, data, **ask)
+    _, alone = evaluate.predict(params, data[123:124], **ask)
+    np.testing.assert_allclose(together[123:124], alone, atol=1e-6)
+    assert evaluate.predict(params, data[:0], **ask)[1].shape == (0, CLASSES)

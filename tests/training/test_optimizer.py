@@ -1,0 +1,97 @@
+"""Optimizers step as their papers say, rates are arrays, schedules end where they should."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxnet.config import OPTIMIZERS, SCHEDULES
+from jaxnet.errors import UserError
+from jaxnet.training import optimizer as optimizers
+from jaxnet.training.optimizer import Optimizer, Schedule, build, factor
+
+PARAMS = {"W": jnp.array([[1.0, -2.0]]), "b": jnp.array([3.0])}
+GRADIENTS = {"W": jnp.array([[0.5, 0.25]]), "b": jnp.array([-1.0])}
+
+
+def test_every_name_of_the_config_is_built():
+    assert set(OPTIMIZERS) == set(optimizers.SCALINGS)
+    assert set(SCHEDULES) == set(optimizers.SCHEDULES)
+
+
+def two_steps(optimizer, learning_rate, weight_decay):
+    def run(rate, decay):
+        transformation = build(optimizer, rate, decay)
+        params, moments = PARAMS, transformation.init(PARAMS)
+        for _ in range(2):
+            params, moments = optimizers.apply(transformation, GRADIENTS, moments, params)
+        return params
+
+    return jax.jit(run)(jnp.float32(learning_rate), jnp.float32(weight_decay))
+
+
+REFERENCES = {
+    "sgd": lambda: optax.sgd(0.1),
+    "momentum": lambda: optax.sgd(0.1, momentum=0.9),
+    "adam": lambda: optax.adam(0.1),
+    "adamw": lambda: optax.adamw(0.1, weight_decay=0.0),
+    "lion": lambda: optax.lion(0.1, b1=0.9, b2=0.999, weight_decay=0.0),
+    "rmsprop": lambda: optax.rmsprop(0.1, decay=0.9),
+    "adagrad": lambda: optax.adagrad(0.1, eps=1e-8),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_without_weight_decay_it_is_the_optax_alias(name):
+    reference, params = REFERENCES[name](), PARAMS
+    moments = reference.init(params)
+    for _ in range(2):
+        params, moments = optimizers.apply(reference, GRADIENTS, moments, params)
+    for got, expected in zip(
+        jax.tree.leaves(two_steps(Optimizer(name), 0.1, 0.0)), jax.tree.leaves(params), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_shrinks_weights_and_leaves_biases(name):
+    still = two_steps(Optimizer(name), 0.01, 0.0)
+    decayed = two_steps(Optimizer(name), 0.01, 0.5)
+    assert not np.allclose(still["W"], decayed["W"], rtol=1e-4)
+    np.testing.assert_array_equal(still["b"], decayed["b"])
+
+
+def test_decoupled_decay_does_not_pass_through_the_moments():
+    zero = jax.tree.map(jnp.zeros_like, PARAMS)
+    transformation = build(Optimizer("adamw"), 0.1, 0.5)
+    params, _ = optimizers.apply(transformation, zero, transformation.init(PARAMS), PARAMS)
+    np.testing.assert_allclose(params["W"], 0.95 * PARAMS["W"], rtol=1e-6)
+
+
+def test_clipping_bounds_the_norm_of_the_whole_gradient():
+    transformation = build(Optimizer("sgd", clip_norm=0.5), 1.0, 0.0)
+    updates, _ = transformation.update(GRADIENTS, transformation.init(PARAMS), PARAMS)
+    assert float(optax.tree.norm(updates)) == pytest.approx(0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "start", "middle", "end"),
+    [
+        (Schedule("constant"), 1.0, 1.0, 1.0),
+        (Schedule("cosine", final=0.1), 1.0, 0.55, 0.1),
+        (Schedule("warmup_cosine", warmup=0.5, final=0.0), 0.0, 1.0, 0.0),
+        (Schedule("warmup_cosine", warmup=0.0, final=0.0), 1.0, 0.5, 0.0),
+        (Schedule("exponential", decay=0.01), 1.0, 0.1, 0.01),
+    ],
+)
+def test_schedules_start_pass_and_end_where_they_should(schedule, start, middle, end):
+    got = [float(factor(schedule, jnp.float32(t))) for t in (0.0, 0.5, 1.0)]
+    np.testing.assert_allclose(got, [start, middle, end], atol=1e-6)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UserError, match="no optimizer is called 'adamm'; choose from sgd"):
+        build(Optimizer("adamm"), 0.1, 0.0)
+    with pytest.raises(UserError, match="no schedule is called 'cos'; choose from constant"):
+        factor(Schedule("cos"), jnp.float32(0))
