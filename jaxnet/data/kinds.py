@@ -65,8 +65,7 @@ def _whole_floats(y: Array, what: str) -> Distinct:
     if missing.size:
         raise _missing(missing, what)
     y = y.astype(np.float64, copy=False)
-    # An infinity is not whole either: floor(inf) == inf, so it is asked for by name.
-    odd = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)) | (np.abs(y) > _FLOAT64_WHOLE))
+    odd = np.flatnonzero((y != np.floor(y)) | (np.abs(y) > _FLOAT64_WHOLE))  # or infinite
     if odd.size:
         raise DataError(
             f"{what}: {rows(odd)}: {values(float(v) for v in y[odd[:5]])}: a label is a class, "

@@ -121,7 +121,7 @@ def _iterative(positive: Array, shares: Array, order: Array) -> Array:
     while np.any(number > 0):
         label = int(np.argmin(np.where(number > 0, number, len(positive) + 1)))
         turn = order[positive[order, label] & (parts[order] < 0)]
-        parts[turn] = _deal(wanted[:, label], wanted_rows, shares, len(turn))
+        parts[turn] = _deal(wanted[:, label], wanted_rows, len(turn))
         for part in range(len(shares)):
             mine = turn[parts[turn] == part]
             dealt = np.count_nonzero(positive[mine], axis=0)
@@ -129,18 +129,19 @@ def _iterative(positive: Array, shares: Array, order: Array) -> Array:
             number -= dealt
             wanted_rows[part] -= len(mine)
     rest = order[parts[order] < 0]  # rows without any label
-    parts[rest] = _deal(wanted_rows, wanted_rows, shares, len(rest))
+    parts[rest] = _deal(wanted_rows, wanted_rows, len(rest))
     return parts
 
 
-def _deal(wanted: Array, wanted_rows: Array, shares: Array, number: int) -> list[int]:
+def _deal(wanted: Array, wanted_rows: Array, number: int) -> list[int]:
     """The part of each of `number` rows in turn: the one that wants most of the label, then the
-    one that wants most rows."""
+    one that wants most rows. The wants add up to the rows that are left, so a part of share 0,
+    which wants 0 of everything, is never that one.
+    """
     wants = [[float(w), float(r)] for w, r in zip(wanted, wanted_rows, strict=True)]
-    open_parts = [part for part in range(len(shares)) if shares[part] > 0]
     dealt = []
     for _ in range(number):
-        part = max(open_parts, key=wants.__getitem__)
+        part = max(range(len(wants)), key=wants.__getitem__)
         wants[part][0] -= 1.0
         wants[part][1] -= 1.0
         dealt.append(part)

@@ -111,6 +111,12 @@ def test_images_need_little_memory_beside_the_result():
     assert applied < as_float64 / 3
 
 
+def test_values_far_beyond_the_training_rows_end_at_the_bound():
+    found = encoding.fit(np.array([[0.0], [1e-300], [2e-300]]))
+    new = np.array([[1e-290], [-1e-100], [1.0], [1e300], [-1.7e308]])
+    np.testing.assert_array_equal(encoding.apply(found, new).ravel(), [3, -3, 3, 3, -3])
+
+
 @given(
     x=st.lists(
         st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=2),

@@ -62,6 +62,12 @@ def test_two_rows_of_a_class_leave_one_to_train_on():
         assert np.bincount(y[parts.train])[1] >= 1
 
 
+def test_a_large_test_part_leaves_every_class_to_train_on():
+    parts = split(np.array([0, 0, 1, 1]), "binary", 0.0, 0.8)
+    assert [len(part) for part in parts] == [2, 0, 2]
+    np.testing.assert_array_equal(np.bincount(np.array([0, 0, 1, 1])[parts.train]), [1, 1])
+
+
 def test_more_rare_classes_than_held_out_rows():
     y = np.repeat(np.arange(100), 3)
     parts = split(y, "multiclass", 0.1, 0.1)

@@ -196,8 +196,11 @@ def test_log_loss_of_certain_mistakes_is_large_and_finite():
 
 def test_bins_of_the_calibration_error_are_closed_above():
     edge = 1 / 15
-    # Both in the first bin: they cancel. The next number up is in the second: they do not.
-    assert final_metrics("binary", [0.0, edge], [0, 0])["ece"] == pytest.approx(edge / 2)
+    # Both in the first bin, where errors cancel; the next number up is in the second.
+    found = final_metrics("binary", [0.05, edge], [1, 0])["ece"]
+    assert found == pytest.approx((0.95 - edge) / 2)
+    found = final_metrics("binary", [0.05, np.nextafter(edge, 1)], [1, 0])["ece"]
+    assert found == pytest.approx((0.95 + edge) / 2)
     p = np.array([edge, 1 - edge])
     assert final_metrics("binary", p, [0, 1])["ece"] == pytest.approx(edge)
     same = final_metrics("binary", [edge, edge], [0, 1])["ece"]
