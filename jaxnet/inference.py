@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -87,6 +88,7 @@ def load(directory: str | Path) -> Model:
     saved = model_file.load(run.model)
     layers = range(len(saved.description["sizes"]) - 1)
     params = tuple(
-        Layer(saved.arrays[f"layers.{i}.W"], saved.arrays[f"layers.{i}.b"]) for i in layers
+        Layer(*(jnp.asarray(saved.arrays[f"layers.{i}.{name}"]) for name in Layer._fields))
+        for i in layers
     )
     return Model(params, saved.description, records.read_json(run.schema))

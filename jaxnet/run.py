@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +21,13 @@ from jaxnet.outputs.progress import Progress
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training import evaluate
 from jaxnet.training import state as states
+from jaxnet.training.compilation_cache import enable_compilation_cache
 from jaxnet.training.epoch import Program, steps_per_epoch
 from jaxnet.training.fit import Fitted, Plan, Rows, Stopping, Watch, fit
 from jaxnet.training.metrics import final_metrics
 from jaxnet.training.optimizer import Optimizer, Schedule
-from jaxnet.training.tasks import Task, as_targets, find_loss, find_task
+from jaxnet.training.selfcheck import selfcheck
+from jaxnet.training.tasks import TASKS, Task, as_targets, find_loss, find_task
 
 Metrics = dict[str, dict[str, float | None]]
 
@@ -88,19 +90,26 @@ def train(
     ['test', 'validation']
     """
     begun = time.perf_counter()
-    if not isinstance(config, Config):
-        config = load_config(config, overrides, extra_losses=tuple(LOSSES))
+    config = load_config(config, overrides, extra_losses=registered_losses())
     data = load_data(config)
     job = plan_job(config, data)
+    enable_compilation_cache()
+    doubts = selfcheck()
     directory = run_directory.create(run_dir or run_directory.default_path(config.name))
     with _status(directory):
-        _write_beginning(directory, config, data)
-        with _watching(config, data, directory, progress) as watch:
+        warnings = (*doubts, *data.warnings)
+        _write_beginning(directory, config, data, warnings)
+        with _watching(config, data, warnings, directory, progress) as watch:
             fitted = _fit(config, job, data, watch)
         metrics = _write_end(directory, config, job, data, fitted)
         seconds = {**fitted.seconds, "total": time.perf_counter() - begun}
         records.append_event(directory, "finished", reason=fitted.reason, seconds=seconds)
     return Run(directory.path, metrics)
+
+
+def registered_losses() -> tuple[str, ...]:
+    """Names of the losses that were registered in this process, beyond those of the tasks."""
+    return tuple(set(LOSSES) - {name for task in TASKS.values() for name in task.losses.values()})
 
 
 def load_data(config: Config) -> Dataset:
@@ -192,16 +201,21 @@ def _status(directory: RunDirectory) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        state = "failed" if isinstance(error, Exception) else "stopped"
-        records.append_event(directory, state, error=str(error) or type(error).__name__)
-        records.write_status(directory, state, error=str(error) or type(error).__name__)
+        state: records.State = "failed" if isinstance(error, Exception) else "stopped"
+        said = str(error) or type(error).__name__
+        records.append_event(directory, state, error=said)
+        records.write_status(directory, state, error=said)
         raise
     records.write_status(directory, "finished")
 
 
 @contextmanager
 def _watching(
-    config: Config, data: Dataset, directory: RunDirectory, show: bool
+    config: Config,
+    data: Dataset,
+    warnings: Sequence[str],
+    directory: RunDirectory,
+    show: bool,
 ) -> Iterator[Watch]:
     """Each epoch goes to metrics.jsonl, and to the terminal where the user wants to see it."""
 
@@ -217,16 +231,18 @@ def _watching(
             f"{rows['train']} training, {rows['validation']} validation, {rows['test']} test rows, "
             f"{data.x_train.shape[1]} features; run directory {directory.path}"
         )
-        for warning in data.warnings:
+        for warning in warnings:
             progress.message(f"warning: {warning}")
         yield Watch(progress.compile_started, progress.compile_finished, progress.update, ended)
 
 
-def _write_beginning(directory: RunDirectory, config: Config, data: Dataset) -> None:
+def _write_beginning(
+    directory: RunDirectory, config: Config, data: Dataset, warnings: Sequence[str]
+) -> None:
     records.write_text(directory.config, config.text)
     records.write_text(directory.resolved_config, dump_yaml(config))
     records.write_json(directory.schema, data.schema)
-    for warning in data.warnings:
+    for warning in warnings:
         records.append_event(directory, "warning", text=warning)
 
 

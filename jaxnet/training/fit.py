@@ -121,7 +121,9 @@ def fit(
     x, y = jnp.asarray(train.x), jnp.asarray(train.y)
     state = _compile(run, state, x, y, program.batch_size, watch, seconds)
     measure = _evaluator(program, validation, task, activation)
-    best, records, reason = None, [], "all epochs ran"
+    best: _Best | None = None
+    records: list[Metrics] = []
+    reason = "all epochs ran"
     rate = 0.0
     for number in range(1, plan.epochs + 1):
         begun = time.perf_counter()
