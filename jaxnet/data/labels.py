@@ -235,6 +235,7 @@ def _constant_columns(targets: Array, names: Sequence[Class], what: str) -> tupl
 def _counted(classes: Sequence[Class], number: Array) -> str:
     """The first classes with their rows: 'a' (3 rows), 'b' (2 rows)."""
     shown = 8
-    words = [f"{label!r} ({n} rows)" for label, n in zip(classes, number, strict=True)]
+    pairs = zip(classes, number, strict=True)
+    words = [f"{label!r} ({n} row{'s' if n != 1 else ''})" for label, n in pairs]
     more = f" and {len(words) - shown} more" if len(words) > shown else ""
     return ", ".join(words[:shown]) + more

@@ -309,7 +309,7 @@ def _mean(each: Array, names: Sequence[str], reason: str) -> Score:
 def _mean_over_rows(each: Array) -> Score:
     """Mean over rows that have a value."""
     out = int(np.isnan(each).sum())
-    reason = f"{out} rows with no label, true or predicted"
+    reason = f"{out} row{'s' if out != 1 else ''} with no label, true or predicted"
     if out == len(each):
         return Score(None, reason)
     return Score(float(np.nanmean(each)), f"{reason}: left out of the mean" if out else "")

@@ -136,10 +136,10 @@ def test_one_class_only():
 
 def test_binary_names_the_classes_that_are_too_many():
     assert refusal(np.array([0, 1, 2, 2]), "binary") == (
-        "y: task binary needs two classes and there are 3: 0 (1 rows), 1 (1 rows), 2 (2 rows). "
+        "y: task binary needs two classes and there are 3: 0 (1 row), 1 (1 row), 2 (2 rows). "
         "Several classes: task: multiclass"
     )
-    assert "7 (1 rows) and 12 more. Several" in refusal(np.arange(20), "binary")
+    assert "7 (1 row) and 12 more. Several" in refusal(np.arange(20), "binary")
 
 
 def test_unknown_classes_are_named_by_row():

@@ -309,7 +309,7 @@ def test_multilabel_without_any_positive():
         "micro_f1": "no positives",
         "macro_f1": "no positive rows of label 0, 1",
         "mcc": "all pairs are alike",
-        "samples_f1": "1 rows with no label, true or predicted",
+        "samples_f1": "1 row with no label, true or predicted",
     }
 
 
@@ -318,7 +318,7 @@ def test_samples_f1_leaves_out_rows_that_are_empty_on_both_sides():
     y = [[1, 1], [0, 0], [0, 0]]  # 2/3; left out; 0
     found = measure("multilabel", p, y)["samples_f1"]
     assert found.value == pytest.approx(1 / 3)
-    assert found.remark == "1 rows with no label, true or predicted: left out of the mean"
+    assert found.remark == "1 row with no label, true or predicted: left out of the mean"
 
 
 def test_many_names_are_cut():
