@@ -15,7 +15,7 @@ from jaxnet.nn.mlp import Layer, Params
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.training import evaluate
 from jaxnet.training.epoch import network_options
-from jaxnet.training.tasks import decide, find_task
+from jaxnet.training.metrics import decide
 
 
 class Model(NamedTuple):
@@ -52,13 +52,14 @@ class Model(NamedTuple):
 
     def predict(self, x: Any) -> np.ndarray:
         """The class of each row as it was written in the data; multi-label: (n, K) of 0 and 1."""
-        task = find_task(self.description["task"])
-        codes = decide(task, self._outputs(x))
-        return codes if task.name == "multilabel" else self.classes[codes]
+        p = self._outputs(x)
+        task = self.description["task"]
+        codes = decide(task, p[:, 0] if task == "binary" else p)
+        return codes if task == "multilabel" else self.classes[codes]
 
     def _outputs(self, x: Any) -> Float[np.ndarray, "n outputs"]:
         encoded = dataset.encode(self.schema, x)
-        _, p = evaluate.predict(
+        return evaluate.predict(
             self.params,
             encoded,
             network=network_options(
@@ -69,7 +70,6 @@ class Model(NamedTuple):
             task_name=self.description["task"],
             activation=self.description["output_activation"],
         )
-        return p
 
 
 def load(directory: str | Path) -> Model:

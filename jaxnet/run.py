@@ -14,6 +14,7 @@ from jaxnet import __version__
 from jaxnet.config import METRIC_DIRECTIONS, Config, dump_yaml, load_config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
+from jaxnet.errors import NonFiniteError
 from jaxnet.nn import mlp
 from jaxnet.nn.losses import LOSSES, Loss
 from jaxnet.outputs import model_file, records, run_directory
@@ -190,7 +191,13 @@ def _fit(config: Config, job: Job, data: Dataset, watch: Watch) -> Fitted:
         for x, y in ((data.x_train, data.y_train), (data.x_val, data.y_val))
     )
     names = {"task": job.task.name, "activation": job.activation}
-    return fit(job.program, state, train, validation, job.plan, watch=watch, **names)
+    try:
+        return fit(job.program, state, train, validation, job.plan, watch=watch, **names)
+    except NonFiniteError as error:
+        rows = [int(data.rows.train[row]) for row in error.rows]
+        shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+        text = f"{error}. Rows of the step (counted from 0): {shown}"
+        raise NonFiniteError(text, step=error.step, rows=rows) from None
 
 
 @contextmanager
@@ -266,7 +273,7 @@ def _write_end(
     metrics: Metrics = {}
     for part, (x, y) in parts.items():
         if len(x):
-            _, p = evaluate.predict(
+            p = evaluate.predict(
                 fitted.params,
                 x,
                 network=job.program.network,

@@ -25,6 +25,7 @@ class Dataset(NamedTuple):
 
     x: float32 (rows, d). y: binary float32 (rows,), multiclass int32 (rows,), multi-label float32
     (rows, K). A validation or test part that was not asked for has 0 rows.
+    rows: row numbers of the three parts in the given table; a test table of its own has none.
     schema: JSON-able; task, features, encoding, classes, class_names, split, rows, train_counts.
     warnings: what is allowed but likely a mistake; notes: what was done on the way.
     """
@@ -35,6 +36,7 @@ class Dataset(NamedTuple):
     y_val: Array
     x_test: Array
     y_test: Array
+    rows: splits.Split
     schema: dict[str, Any]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
@@ -134,6 +136,7 @@ def from_tables(
     notes = (*table.notes, *(test.notes if test is not None else ()), *_constant(code, names))
     return Dataset(
         *(x_train, y_train, x_val, y_val, x_test, y_test),
+        rows=rows,
         schema=schema,
         warnings=(*found.warnings, *absent),
         notes=notes,

@@ -13,9 +13,10 @@ from jaxtyping import Array, Float
 from jaxnet.nn import mlp
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training.epoch import Program
-from jaxnet.training.tasks import Sums, find_task, log_losses, probabilities
+from jaxnet.training.tasks import Sums, Task, find_task, log_losses, probabilities
 
 BLOCK = 1024
+SMALL_BLOCK = 64
 
 
 def in_blocks(array: np.ndarray, block: int = BLOCK) -> Array:
@@ -73,12 +74,8 @@ def metrics(task_name: str, totals: Sums) -> dict[str, float]:
 
 
 @lru_cache(maxsize=64)
-def _predictor(network: tuple[tuple[str, Any], ...], task_name: str, activation: str) -> Any:
-    def predict(params: Any, x: Array) -> tuple[Array, Array]:
-        z = mlp.forward(params, x, **dict(network))
-        return z, probabilities(find_task(task_name), z, activation)
-
-    return jax.jit(predict)
+def _predictor(network: tuple[tuple[str, Any], ...]) -> Callable[..., Array]:
+    return jax.jit(lambda params, x: mlp.forward(params, x, **dict(network)))
 
 
 def predict(
@@ -88,22 +85,31 @@ def predict(
     network: dict[str, Any],
     task_name: str,
     activation: str,
-) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
-    """(logits, probabilities) of every row, computed in blocks of one shape.
+) -> Float[np.ndarray, "n k"]:
+    """Probabilities of every row, (n, outputs) float64.
 
     A row's result does not depend on the rows beside it: every block has the same shape.
     """
-    run = _predictor(tuple(sorted(network.items())), task_name, activation)
-    block = BLOCK if len(x) > 64 else 64
-    parts = [_predict_block(run, params, x[i : i + block], block) for i in range(0, len(x), block)]
-    if not parts:
-        width = params[-1].b.shape[0]
-        return np.zeros((0, width), np.float32), np.zeros((0, width), np.float32)
-    return np.concatenate([z for z, _ in parts]), np.concatenate([p for _, p in parts])
+    run = _predictor(tuple(sorted(network.items())))
+    block = BLOCK if len(x) > SMALL_BLOCK else SMALL_BLOCK
+    parts = [_logits(run, params, x[i : i + block], block) for i in range(0, len(x), block)]
+    z = np.concatenate(parts) if parts else np.zeros((0, params[-1].b.shape[0]), np.float32)
+    return _exact(find_task(task_name), z, activation)
 
 
-def _predict_block(run: Any, params: Any, x: np.ndarray, block: int) -> tuple[Any, Any]:
+def _logits(run: Any, params: Any, x: np.ndarray, block: int) -> np.ndarray:
     padded = np.zeros((block, x.shape[1]), np.float32)
     padded[: len(x)] = x
-    z, p = run(params, padded)
-    return np.asarray(z)[: len(x)], np.asarray(p)[: len(x)]
+    return np.asarray(run(params, padded))[: len(x)]
+
+
+def _exact(task: Task, z: np.ndarray, activation: str) -> np.ndarray:
+    """Probabilities in float64: in float32 a sure mistake would round to the certain one."""
+    if activation != task.activation:
+        return np.asarray(probabilities(task, jnp.asarray(z), activation), np.float64)
+    z = z.astype(np.float64)
+    if activation == "softmax":
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-z))

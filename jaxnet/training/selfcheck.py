@@ -82,6 +82,19 @@ def _add_for(seconds: float, add_up: Callable[[jax.Array, Shape], jax.Array], sh
     return Sums(calls, wrong, worst)
 
 
+def devices() -> list[dict[str, int | str]]:
+    """What JAX computes on, the default device first: its id, platform and kind.
+
+    Raises:
+        RuntimeError: no device of the platform that JAX_PLATFORMS asks for.
+
+    >>> sorted(devices()[0])
+    ['id', 'kind', 'platform']
+    """
+    found = jax.devices()
+    return [{"id": one.id, "platform": one.platform, "kind": one.device_kind} for one in found]
+
+
 def known_wrong(version: str) -> bool:
     """Whether a release of jaxlib is known for wrong sums on CPU.
 

@@ -198,11 +198,3 @@ def as_targets(task: Task, y: np.ndarray) -> np.ndarray:
     if task.name == "multiclass":
         return y.astype(np.int32)
     return y.astype(np.float32).reshape(len(y), -1)
-
-
-def decide(task: Task, p: np.ndarray) -> np.ndarray:
-    """Codes of the predicted classes, or 0/1 for each label: argmax, or probability >= 1/2."""
-    if task.name == "multiclass":
-        return np.argmax(p, axis=1)
-    said = (p >= 0.5).astype(np.int64)
-    return said[:, 0] if task.name == "binary" else said

@@ -73,13 +73,7 @@ def test_outputs_behind_other_activations_become_probabilities(activation):
     p = tasks.probabilities(find_task("multiclass"), z, activation)
     np.testing.assert_allclose(np.sum(p, axis=1), 1, rtol=1e-6)
     one = tasks.probabilities(find_task("binary"), z[:, :1], activation)
-    assert float(one.min()) >= 0 and float(one.max()) <= 1
+    assert float(one.min()) >= 0
+    assert float(one.max()) <= 1
     losses = tasks.log_losses(find_task("multiclass"), z, p, jnp.zeros(30, jnp.int32), activation)
     assert np.isfinite(losses).all()
-
-
-def test_decisions_are_argmax_or_half():
-    half = np.array([[0.5], [0.49]])
-    assert tasks.decide(find_task("binary"), half).tolist() == [1, 0]
-    assert tasks.decide(find_task("multilabel"), np.array([[0.5, 0.1]])).tolist() == [[1, 0]]
-    assert tasks.decide(find_task("multiclass"), np.array([[0.2, 0.5, 0.3]])).tolist() == [1]
