@@ -54,7 +54,8 @@ def test_a_run_leaves_what_the_contract_names(finished):
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
     assert not any("time" in key or "second" in key for line in lines for key in line)
     events = [line["event"] for line in read_lines(done.directory / "events.jsonl")]
-    assert events[0] == "started" and events[-1] == "finished"
+    assert events[0] == "started"
+    assert events[-1] == "finished"
 
 
 def test_the_resolved_config_trains_the_same_model(finished, tmp_path):
@@ -103,7 +104,7 @@ def test_nothing_is_left_of_the_machine_or_the_time_in_the_model(finished):
 def test_a_loaded_model_refuses_other_columns(finished):
     _, done = finished
     model = jaxnet.load(done.directory)
-    with pytest.raises(DataError, match="expected .* columns"):
+    with pytest.raises(DataError, match=r"expected .* columns"):
         model.predict_proba(np.zeros((2, 3)))
     with pytest.raises(DataError, match="NaN"):
         model.predict_proba(np.full((2, len(model.schema["features"])), np.nan))
@@ -184,7 +185,8 @@ def test_a_run_that_is_not_finite_fails_and_says_so(tmp_path):
     assert caught.value.exit_code == 1
     assert set(caught.value.rows) <= set(range(60))
     status = json.loads((tmp_path / "run/status.json").read_text())
-    assert status["state"] == "failed" and "not finite" in status["error"]
+    assert status["state"] == "failed"
+    assert "not finite" in status["error"]
     with pytest.raises(RunDirectoryError, match="holds no model, its run is 'failed'"):
         jaxnet.load(tmp_path / "run")
 

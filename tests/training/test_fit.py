@@ -109,7 +109,7 @@ def test_an_epoch_is_the_plain_loop_of_optax():
         order = epochs.order_of_rows(3, 0, ROWS, BATCH)
         for step in range(STEPS):
             chosen_rows = order.reshape(-1)[step * BATCH : min((step + 1) * BATCH, ROWS)]
-            x, y = data.x[chosen_rows], data.y[chosen_rows]
+            x, y = jnp.asarray(data.x[chosen_rows]), data.y[chosen_rows]
 
             def mean_loss(params, x=x, y=y):
                 z = mlp.forward(params, x)
@@ -158,7 +158,7 @@ def test_evaluation_counts_every_row_once_and_padding_never():
         )
         for block in (4, 23, 64)
     ]
-    z = mlp.forward(params, data.x)
+    z = mlp.forward(params, jnp.asarray(data.x))
     exact = float(losses.mean(losses.categorical_cross_entropy(z, data.y)))
     right = np.mean(np.argmax(np.asarray(z), axis=1) == data.y)
     for metrics in measured:
