@@ -80,15 +80,14 @@ def _versions(problems: list[str]) -> dict[str, str | None]:
 
 def _devices(problems: list[str]) -> list[dict[str, Any]]:
     try:
-        import jax
+        from jaxnet.training.selfcheck import devices
 
-        devices = jax.devices()
+        return devices()
     except (ImportError, RuntimeError, AssertionError) as error:  # what JAX raises in its trouble
         wanted = f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
         reason = " ".join(str(error).split()) or f"{wanted} names none that is here"
         problems.append(f"JAX finds no device: {reason}; try: JAX_PLATFORMS= jaxnet doctor")
         return []
-    return [{"id": one.id, "platform": one.platform, "kind": one.device_kind} for one in devices]
 
 
 def _threads() -> dict[str, Any]:
