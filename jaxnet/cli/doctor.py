@@ -31,7 +31,7 @@ _EXTRAS = {
         ("pytest", "hypothesis", "beartype", "mpmath", "pandas", "polars"),
     ),
 }
-_CHECK_SECONDS = 0.25
+_CHECK_SECONDS = 0.5
 
 Findings = dict[str, Any]
 
