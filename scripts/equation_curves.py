@@ -3,6 +3,7 @@
 `scripts/draw_equations.py` draws them, and the tests of the page hold its claims against them.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -36,6 +37,7 @@ def logits(low: float = -20.0, high: float = 80.0) -> np.ndarray:
     return np.linspace(low, high, round(100 * (high - low)) + 1, dtype=np.float32)
 
 
+@cache
 def delta_errors() -> tuple[np.ndarray, Curves]:
     """Relative error of dL/dz of binary cross-entropy at y = 1, four ways, in float32."""
     z = logits()
@@ -54,6 +56,7 @@ def delta_errors() -> tuple[np.ndarray, Curves]:
     return z, {name: relative(ours, truth) for name, ours in four_ways(z).items()}
 
 
+@cache
 def slope_errors() -> tuple[np.ndarray, Curves]:
     """Relative error of sigma'(z), three ways, in float32."""
     z = logits()
@@ -76,14 +79,14 @@ def softmax_deltas(z: np.ndarray, labels: np.ndarray) -> tuple[Curves, np.ndarra
     """delta of the labelled class, three ways in float32, and the same in float64."""
     rows = np.arange(len(z))
     one_hot = np.eye(z.shape[1], dtype=np.float32)[labels]
-    loss = losses.categorical_cross_entropy
+    loss, y = losses.categorical_cross_entropy, jnp.asarray(labels)
 
     @jax.jit
     def three_ways(z: Any) -> dict[str, Any]:
         return {
             WRITTEN: jax.nn.softmax(z) - one_hot,
-            LOG_SOFTMAX: jax.grad(lambda z: jnp.sum(loss.usual(z, labels)))(z),
-            DELTA: loss.delta(z, labels),
+            LOG_SOFTMAX: jax.grad(lambda z: jnp.sum(loss.usual(z, y)))(z),
+            DELTA: loss.delta(z, y),
         }
 
     gap = z.astype(np.float64) - z[rows, labels, None].astype(np.float64)
@@ -92,6 +95,7 @@ def softmax_deltas(z: np.ndarray, labels: np.ndarray) -> tuple[Curves, np.ndarra
     return ours, -others / (1 + others)
 
 
+@cache
 def softmax_errors() -> tuple[np.ndarray, Curves]:
     """Relative error of the true class's delta when its logit leads nine others by the gap."""
     gap = logits()
@@ -138,7 +142,7 @@ def valley(loss: Loss, b: np.ndarray, **options: Any) -> Behind:
     """Mean loss of the four examples for each bias b, and its two derivatives."""
 
     def cost(b: Any) -> Any:
-        return losses.mean(loss(3 * VALLEY_X + b, VALLEY_Y, **options))
+        return losses.mean(loss(3 * VALLEY_X + b, jnp.asarray(VALLEY_Y), **options))
 
     each = [jax.vmap(f) for f in (cost, jax.grad(cost), jax.grad(jax.grad(cost)))]
     return Behind(*map(np.asarray, jax.jit(lambda b: [f(b) for f in each])(b)))
@@ -148,7 +152,7 @@ def roll_down(loss: Loss, start: float, *, steps: int = 1000, **options: Any) ->
     """The biases that gradient descent at rate 0.5 visits from `start`, by the closed form."""
 
     def step(b: Any, _: None) -> tuple[Any, Any]:
-        delta = loss.delta(3 * VALLEY_X + b, VALLEY_Y, **options)
+        delta = loss.delta(3 * VALLEY_X + b, jnp.asarray(VALLEY_Y), **options)
         return b - 0.5 * jnp.mean(delta), b
 
     return np.asarray(jax.jit(lambda b: jax.lax.scan(step, b, None, steps))(np.float32(start))[1])
@@ -171,12 +175,13 @@ def half_moons(rows: int = 100) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(np.float32), y[:, None].astype(np.float32)
 
 
+@cache
 def race(loss: Loss, bias: float, *, steps: int = 4000, **options: Any) -> Race:
     """Gradient descent at rate 1 on half moons, 2-16-1 with tanh, by the lectures' backward pass.
 
     The bias of the output starts at `bias`: at 8 every row is said to be positive with 0.9997.
     """
-    x, y = half_moons()
+    x, y = map(jnp.asarray, half_moons())
     first, last = mlp.init(jax.random.key(0), [2, 16, 1], scheme="glorot")
 
     def step(params: mlp.Params, _: None) -> tuple[mlp.Params, Race]:
@@ -201,7 +206,7 @@ def surface(loss: Loss, grid: np.ndarray, **options: Any) -> np.ndarray:
     """Mean loss of the nine examples, rows b and columns w, both running over the grid."""
 
     def cost(w: Any, b: Any) -> Any:
-        return losses.mean(loss.plain(w * LINE_X + b, LINE_Y, **options))
+        return losses.mean(loss.plain(w * LINE_X + b, jnp.asarray(LINE_Y), **options))
 
     over_w = jax.vmap(cost, in_axes=(0, None))
     return np.asarray(jax.jit(jax.vmap(over_w, in_axes=(None, 0)))(grid, grid))
@@ -213,7 +218,7 @@ def descent(
     """(w, b) before each update of gradient descent at rate 1, by the closed form."""
 
     def step(at: Any, _: None) -> tuple[Any, Any]:
-        delta = loss.delta(at[0] * LINE_X + at[1], LINE_Y, **options)
+        delta = loss.delta(at[0] * LINE_X + at[1], jnp.asarray(LINE_Y), **options)
         return at - jnp.stack([jnp.mean(delta * LINE_X), jnp.mean(delta)]), at
 
     walk = jax.jit(lambda at: jax.lax.scan(step, at, None, steps)[1])

@@ -34,12 +34,10 @@ def softmax(z: Columns) -> Columns:
 
 
 HIDDEN: dict[str, tuple[Callable[[Columns], Columns], Callable[[Columns], Columns]]] = {
-    "identity": (lambda z: z, np.ones_like),
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
     "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) * (1 + z * (1 - sigmoid(z)))),
-    "softplus": (lambda z: np.log(1 + np.exp(z)), sigmoid),
 }
 
 
