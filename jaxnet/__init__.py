@@ -1,11 +1,11 @@
-"""Feedforward classifiers in JAX: losses with proven closed-form gradients, training from one config.
+"""Feedforward classifiers in JAX: losses with proven gradients, training from one config.
 
 Everything here is imported when it is first used, so `import jaxnet` alone costs nothing and does
 not load JAX:
 
-    jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck   (jaxnet.nn)
-    jaxnet.train(config) -> run                                                         (jaxnet.run)
-    jaxnet.load(run_directory) -> model                                                 (jaxnet.inference)
+    jaxnet.train(config) -> run             jaxnet.run
+    jaxnet.load(run_directory) -> model     jaxnet.inference
+    jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck: jaxnet.nn
 """
 
 from importlib import import_module
