@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from jaxnet import __version__
-from jaxnet.cli import config, train
+from jaxnet.cli import config, gradcheck, train
 from jaxnet.cli.output import complain, drop, finish, prepare_streams
 from jaxnet.cli.parser import Parser, parse
 from jaxnet.errors import JaxnetError
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 when a run failed, 2 for a mistake of the user, 130 when interrupted.
     """
     prepare_streams()
+    # Before jax is imported: jaxlib 0.10 raises a false alarm for each program from its cache.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except SystemExit as leaving:  # --help and --version
@@ -101,27 +104,9 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND")
     train.add_parser(commands)
     config.add_parser(commands)
-    _add_gradcheck(commands)
+    gradcheck.add_parser(commands)
     _add_doctor(commands)
     return parser
-
-
-def _add_gradcheck(commands: argparse._SubParsersAction[Parser]) -> None:
-    parser = commands.add_parser(
-        "gradcheck",
-        help="hold the gradient of every loss against autodiff and float64",
-        description="Hold the closed-form gradient of every loss, and of a whole network, against "
-        "autodiff, finite differences and float64. Exit code 1 when one fails.",
-    )
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--loss", metavar="NAME", help="check one loss only")
-    parser.set_defaults(run=_gradcheck, parser=parser)
-
-
-def _gradcheck(args: argparse.Namespace) -> int:
-    from jaxnet.cli import gradcheck
-
-    return gradcheck.run(args)
 
 
 def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -12,14 +12,12 @@ with W of shape (n_in, n_out); here W is (n_out, n_in) and rows are examples.
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnet.nn import activations, mlp
 from jaxnet.nn.losses import Loss, mean
 from jaxnet.nn.losses.core import scale_rows
 from jaxnet.nn.mlp import Cache, Layer, Masks, Params
-from jaxnet.nn.precision import wide_type
 
 
 def backward(
@@ -53,19 +51,13 @@ def backward(
         W, b = params[l]
         scale = scale_of(W.shape[1])
         narrow = delta.astype(dtype)
-        dW = _product(narrow, cache.a[l].astype(dtype), 0, 0) * jnp.asarray(scale, W.dtype)
+        dW = mlp.weight_gradient(narrow, cache.a[l].astype(dtype)) * scale
         gradients.append(Layer(dW.astype(W.dtype), jnp.sum(delta, axis=0).astype(b.dtype)))
         if l > 0:
-            da = _product(narrow, W.astype(dtype), 1, 0) * scale
+            da = mlp.contract(narrow, W.astype(dtype), 1, 0) * scale
             da = da * cache.masks[l - 1] if cache.masks else da
             delta = da * derivative(cache.z[l - 1])
     return tuple(reversed(gradients))
-
-
-def _product(left: Array, right: Array, left_axis: int, right_axis: int) -> Array:
-    """Matrix product over one axis of each, summed in float32 or wider."""
-    axes = (((left_axis,), (right_axis,)), ((), ()))
-    return lax.dot_general(left, right, axes, preferred_element_type=wide_type(left.dtype))
 
 
 def gradients(

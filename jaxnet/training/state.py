@@ -54,7 +54,7 @@ def hyper(
 ) -> Hyper:
     """Hyperparameters as arrays of fixed types."""
     rates = (learning_rate, weight_decay, dropout, label_smoothing)
-    return Hyper(*(np.float32(rate) for rate in rates), np.int32(total_steps))  # type: ignore[arg-type]
+    return Hyper(*(jnp.float32(rate) for rate in rates), jnp.int32(total_steps))
 
 
 # Parts the random numbers of dropout from those of the initial weights.

@@ -159,7 +159,7 @@ def test_evaluation_counts_every_row_once_and_padding_never():
         for block in (4, 23, 64)
     ]
     z = mlp.forward(params, jnp.asarray(data.x))
-    exact = float(losses.mean(losses.categorical_cross_entropy(z, data.y)))
+    exact = float(losses.mean(losses.categorical_cross_entropy(z, jnp.asarray(data.y))))
     right = np.mean(np.argmax(np.asarray(z), axis=1) == data.y)
     for metrics in measured:
         assert metrics["loss"] == pytest.approx(exact, rel=1e-6)
