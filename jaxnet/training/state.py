@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxnet.nn import mlp
@@ -53,8 +52,13 @@ def hyper(
     total_steps: int,
 ) -> Hyper:
     """Hyperparameters as arrays of fixed types."""
-    rates = (learning_rate, weight_decay, dropout, label_smoothing)
-    return Hyper(*(jnp.float32(rate) for rate in rates), jnp.int32(total_steps))
+    return Hyper(
+        learning_rate=jnp.float32(learning_rate),
+        weight_decay=jnp.float32(weight_decay),
+        dropout=jnp.float32(dropout),
+        label_smoothing=jnp.float32(label_smoothing),
+        total_steps=jnp.int32(total_steps),
+    )
 
 
 # Parts the random numbers of dropout from those of the initial weights.
