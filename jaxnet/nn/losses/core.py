@@ -102,6 +102,11 @@ class Loss:
             raise UserError(f"{self.name} has no seed dJ/dA; pass seed= to losses.make")
         return _apply(self.seed_of, self, *self.prepare(activations, targets, options))
 
+    def scale(self, logits: Array, targets: Array, **options: Any) -> Array:
+        """Sum of the absolute values of the terms of delta: what its error is measured against."""
+        inputs = self.prepare(logits, targets, options)
+        return jnp.abs(_apply(self.scale_of or self.delta_of, self, *inputs))
+
     def output_activation(self, **options: Any) -> str:
         """Name of the output activation that the given options choose.
 
