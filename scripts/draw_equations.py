@@ -37,6 +37,8 @@ STYLE = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.08,
     "figure.facecolor": "white",  # opaque: pages may be dark
     "savefig.facecolor": "white",
 }
@@ -136,7 +138,7 @@ def draw_valley() -> Figure:
         axis.plot(b, curve.value, color=colour)
         shade(axis, b, curve.second < 0)
         path = computed.roll_down(loss, -8.0, **options)
-        ends(axis, path, computed.valley(loss, path, **options).value, (7, 4), (-9, -16))
+        ends(axis, path, np.interp(path, b, curve.value), (7, 4), (-9, -16))
         axis.set(title=f"{name} of four examples", xlabel="$b$", xlim=(-14, 14))
     left.set(ylabel="cost", ylim=(0.05, 0.45))
     left.legend(loc="upper right")
@@ -168,9 +170,9 @@ def draw_race() -> Figure:
         for axis, record in ((left, run.miss), (right, run.gradient)):
             text = f"{name} from $b={bias:g}$"
             axis.plot(step, record[step - 1], color=colour, ls=line, label=text)
-    left.set(title="mean $|a-y|$", xlabel="updates", xscale="log", ylim=(0, 0.6))
+    left.set(title="mean $|a-y|$", xlabel="updates", xscale="log", ylim=(0, 0.8))
     right.set(title="length of the gradient", xlabel="updates", xscale="log", yscale="log")
-    left.legend(loc="lower left")
+    left.legend(loc="upper right")
     return figure
 
 

@@ -16,7 +16,7 @@ from jaxnet.nn.losses import Loss
 SIGMOID = {"activation": "sigmoid"}
 Curves = dict[str, np.ndarray]
 
-# The names of the curves, as the legends show them.
+# The names of the curves, as the legends show them; alphabetical, as jit returns a dictionary.
 WRITTEN = r"$a-y$, as written"
 KINKED = r"autodiff of $\max(z,0)-zy+\log(1+e^{-|z|})$"
 SOFTPLUS = r"autodiff of a library's softplus$(-z)$"
@@ -182,7 +182,6 @@ def race(loss: Loss, bias: float, *, steps: int = 4000, **options: Any) -> Race:
     The bias of the output starts at `bias`: at 8 every row is said to be positive with 0.9997.
     """
     x, y = map(jnp.asarray, half_moons())
-    first, last = mlp.init(jax.random.key(0), [2, 16, 1], scheme="glorot")
 
     def step(params: mlp.Params, _: None) -> tuple[mlp.Params, Race]:
         z, cache = mlp.forward_with_cache(params, x, activation="tanh")
@@ -192,9 +191,12 @@ def race(loss: Loss, bias: float, *, steps: int = 4000, **options: Any) -> Race:
         miss = jnp.mean(jnp.abs(activations.sigmoid(z) - y))
         return jax.tree.map(jnp.subtract, params, gradient), Race(miss, length)
 
-    start = (first, last._replace(b=last.b + bias))
-    records = jax.jit(lambda params: jax.lax.scan(step, params, None, steps)[1])(start)
-    return Race(*(np.asarray(record) for record in records))
+    @jax.jit
+    def run() -> Race:
+        first, last = mlp.init(jax.random.key(0), [2, 16, 1], scheme="glorot")
+        return jax.lax.scan(step, (first, last._replace(b=last.b + bias)), None, steps)[1]
+
+    return Race(*map(np.asarray, run()))
 
 
 # One neuron a = sigma(w x + b) and nine examples on a line, two of them on the wrong side.
@@ -227,13 +229,16 @@ def descent(
 
 def other_deltas(z: np.ndarray, target: float) -> Curves:
     """delta of four losses behind a sigmoid for one target."""
-    y = jnp.full_like(z, target)
-    return {
-        name: np.asarray(jax.jit(loss.delta)(z, y, **options))
-        for name, loss, options in (
-            ("cross-entropy", losses.binary_cross_entropy, {}),
-            ("label smoothing 0.2", losses.binary_cross_entropy, {"label_smoothing": 0.2}),
-            (r"focal, $\gamma=2$", losses.focal, {"gamma": 2.0}),
-            ("asymmetric", losses.asymmetric, {}),
-        )
-    }
+    names = ("cross-entropy", "label smoothing 0.2", r"focal, $\gamma=2$", "asymmetric")
+
+    @jax.jit
+    def four_losses(z: Any) -> list[Any]:
+        y, entropy = jnp.full_like(z, target), losses.binary_cross_entropy
+        return [
+            entropy.delta(z, y),
+            entropy.delta(z, y, label_smoothing=0.2),
+            losses.focal.delta(z, y, gamma=2.0),
+            losses.asymmetric.delta(z, y),
+        ]
+
+    return dict(zip(names, map(np.asarray, four_losses(z)), strict=True))

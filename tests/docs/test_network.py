@@ -113,15 +113,14 @@ def same(ours: Any, theirs: Any) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
-def jaxnet_on(lecture: Lecture, y: Columns, loss: Loss, hidden: str, **options: Any) -> Any:
-    """(logits, cache, mean loss, gradients), the delta of the output layer being the loss's."""
+def jaxnet_on(lecture: Lecture, y: Columns, loss: Loss, hidden: str) -> Any:
+    """(logits, cache, gradients), the delta of the output layer being the loss's."""
 
     @jax.jit
     def evaluate(params: Params, x: Any, y: Any) -> Any:
         logits, cache = mlp.forward_with_cache(params, x, activation=hidden)
-        delta = loss.delta(logits, y, **options) / x.shape[0]
-        gradients = backprop.backward(params, cache, delta, activation=hidden)
-        return logits, cache, losses.mean(loss(logits, y, **options)), gradients
+        delta = loss.delta(logits, y) / x.shape[0]
+        return logits, cache, backprop.backward(params, cache, delta, activation=hidden)
 
     return evaluate(as_params(lecture), lecture.x.T, np.asarray(y, float).T)
 
@@ -142,7 +141,7 @@ def test_forward_and_backward_pass(hidden: str) -> None:
     lecture = network((4, 6, 5, 3), m=7)
     done = forward(lecture, hidden, softmax)
     y = np.eye(3)[[0, 2, 1, 1, 0, 2, 2]].T
-    logits, cache, _, gradients = jaxnet_on(lecture, y, losses.categorical_cross_entropy, hidden)
+    logits, cache, gradients = jaxnet_on(lecture, y, losses.categorical_cross_entropy, hidden)
     same(logits, done.z[-1].T)
     same(activations.softmax(logits), done.a[-1].T)
     for ours, theirs in zip((*cache.a, *cache.z), (*done.a[:-1], *done.z), strict=True):
@@ -192,6 +191,13 @@ def test_squared_error_behind_a_sigmoid_in_a_network() -> None:
     lecture = network((3, 5, 2), m=7)
     done = forward(lecture, "sigmoid", sigmoid)
     y, a = np.random.default_rng(8).uniform(size=(2, 7)), done.a[-1]
-    *_, value, ours = jaxnet_on(lecture, y, losses.squared_error, "sigmoid", activation="sigmoid")
+
+    @jax.jit
+    def gradients(params: Params, x: Any, y: Any) -> Any:
+        return backprop.gradients(
+            params, x, y, losses.squared_error, activation="sigmoid", output_activation="sigmoid"
+        )
+
+    value, ours = gradients(as_params(lecture), lecture.x.T, y.T)
     same(value, ((y - a) ** 2).sum() / 2 / 7)
     check(ours, lecture, done, (a - y) * a * (1 - a) / 7, "sigmoid")
