@@ -3,8 +3,8 @@
 
     .venv/bin/python scripts/draw_equations.py [DIRECTORY]     (default: docs/figures)
 
-On one machine a second run writes the same bytes. On another one the last digits of a float32 may
-differ, and with them the rounding errors that two of the figures show.
+A second run writes the same bytes. On another machine, or with another jax, the last digits of a
+float32 may differ, and with them the rounding errors that two of the figures show.
 """
 
 import sys

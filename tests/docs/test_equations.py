@@ -82,6 +82,12 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert link.anchor in map(slug, headings), f"no heading for #{link.anchor}"
 
 
+def test_the_index_lists_every_page() -> None:
+    index = ROOT / "docs" / "index.md"
+    listed = {(index.parent / link.path).resolve() for link in links(index)}
+    assert listed == {page for page in PAGES if page != index}, "bring docs/index.md up to date"
+
+
 def test_named_functions_exist() -> None:
     found = named(PAGE, "jaxnet") + named(PAGE, "scripts")
     assert len(found) > 30
