@@ -12,7 +12,7 @@ with W of shape (n_in, n_out); here W is (n_out, n_in) and rows are examples.
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxnet.nn import activations, mlp
 from jaxnet.nn.losses import Loss, mean
@@ -62,11 +62,11 @@ def backward(
 
 def gradients(
     params: Params,
-    x: Float[Array, "m n_0"],
-    targets: Array,
+    x: Float[ArrayLike, "..."],
+    targets: ArrayLike,
     loss: Loss,
     *,
-    weights: Array | None = None,
+    weights: ArrayLike | None = None,
     activation: str = "relu",
     parametrisation: str = "standard",
     masks: Masks = (),
@@ -100,6 +100,7 @@ def gradients(
     logits, cache = mlp.forward_with_cache(
         params, x, masks=masks, compute_dtype=compute_dtype, **network
     )
+    targets = jnp.asarray(targets)
     if targets.ndim == 1 and logits.shape[1] == 1:
         targets = targets[:, None]  # one logit column: the binary head
     value = mean(loss.plain(logits, targets, **options), weights)
@@ -107,10 +108,10 @@ def gradients(
     return value, backward(params, cache, delta, compute_dtype=compute_dtype, **network)
 
 
-def row_shares(logits: Float[Array, "m _"], weights: Array | None) -> Float[Array, " m"]:
+def row_shares(logits: Float[Array, "m _"], weights: ArrayLike | None) -> Float[Array, " m"]:
     """Share of each row in the mean, w_i / sum w: the 1/m of the lectures; 0 if all weigh 0."""
     if weights is None:
         weights = jnp.ones_like(logits[:, 0])
-    w = weights.astype(logits.dtype)
+    w = jnp.asarray(weights).astype(logits.dtype)
     total = jnp.sum(w)
     return w / jnp.where(total == 0, 1, total)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, UInt32
 
 from jaxnet.errors import UserError
 from jaxnet.nn import activations
@@ -192,7 +192,7 @@ def dropout_masks(params: Params, rows: int, *, key: Key, rate: Any) -> Masks:
 
 def forward_with_cache(
     params: Params,
-    x: Float[Array, "m n_0"],
+    x: Float[ArrayLike, "..."],
     *,
     activation: str = "relu",
     parametrisation: str = "standard",
@@ -208,6 +208,7 @@ def forward_with_cache(
     ((2, 3), [(2, 4), (2, 8)], [(2, 8), (2, 3)])
     """
     check(params, x)
+    x = jnp.asarray(x)
     f, scale_of = activations.find(activation).f, find_scale(parametrisation)
     inputs, pre_activations = [x], []
     for index, layer in enumerate(params):
@@ -222,7 +223,7 @@ def forward_with_cache(
 
 def forward(
     params: Params,
-    x: Float[Array, "m n_0"],
+    x: Float[ArrayLike, "..."],
     *,
     activation: str = "relu",
     parametrisation: str = "standard",
@@ -249,7 +250,7 @@ def forward(
     if dropout is not None:
         if key is None:
             raise UserError("dropout needs a random key: forward(..., dropout=0.1, key=key)")
-        masks = dropout_masks(params, x.shape[0], key=key, rate=dropout)
+        masks = dropout_masks(params, np.shape(x)[0], key=key, rate=dropout)
     return forward_with_cache(
         params,
         x,
@@ -269,8 +270,8 @@ def find_scale(parametrisation: str) -> Callable[[int], float]:
     return SCALES[parametrisation]
 
 
-def check(params: Params, x: Float[Array, "m n_0"]) -> None:
+def check(params: Params, x: Float[ArrayLike, "..."]) -> None:
     """Refuse x that the first layer does not fit."""
     n_in = params[0].W.shape[1]
-    if x.ndim != 2 or x.shape[1] != n_in:
-        raise UserError(f"the network takes rows of {n_in} numbers, (m, {n_in}); got {x.shape}")
+    if np.ndim(x) != 2 or np.shape(x)[1] != n_in:
+        raise UserError(f"the network takes rows of {n_in} numbers, (m, {n_in}); got {np.shape(x)}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
 from jaxnet.errors import LossPairError, UserError
@@ -77,32 +78,32 @@ class Loss:
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.doc or Loss.__doc__)
 
-    def __call__(self, logits: Array, targets: Array, **options: Any) -> Array:
+    def __call__(self, logits: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
         """Per-example losses (m,) whose gradient is the closed form (`custom_vjp`)."""
         z, y, words, arrays = self.prepare(logits, targets, options)
         return _closed_form(self, words, z, y, arrays)
 
-    def forward_mode(self, logits: Array, targets: Array, **options: Any) -> Array:
+    def forward_mode(self, logits: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
         """The same losses and delta as a `custom_jvp`: serves jvp, linearize and hessian too."""
         z, y, words, arrays = self.prepare(logits, targets, options)
         return _forward_mode(self, words, z, y, arrays)
 
-    def plain(self, logits: Array, targets: Array, **options: Any) -> Array:
+    def plain(self, logits: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
         """The same losses as an ordinary function that autodiff differentiates."""
         return _value(self, *self.prepare(logits, targets, options))
 
-    def delta(self, logits: Array, targets: Array, **options: Any) -> Array:
+    def delta(self, logits: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
         """d(per-example loss)/d(logits), of the shape and type of the logits."""
         inputs = self.prepare(logits, targets, options)
         return _delta(self, *inputs).astype(inputs.z.dtype)
 
-    def seed(self, activations: Array, targets: Array, **options: Any) -> Array:
+    def seed(self, activations: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
         """d(per-example loss)/d(activations): dJ/dA of the lectures without the 1/m."""
         if self.seed_of is None:
             raise UserError(f"{self.name} has no seed dJ/dA; pass seed= to losses.make")
         return _apply(self.seed_of, self, *self.prepare(activations, targets, options))
 
-    def scale(self, logits: Array, targets: Array, **options: Any) -> Array:
+    def scale(self, logits: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
         """Sum of the absolute values of the terms of delta: what its error is measured against."""
         inputs = self.prepare(logits, targets, options)
         return jnp.abs(_apply(self.scale_of or self.delta_of, self, *inputs))
@@ -123,7 +124,7 @@ class Loss:
             )
         return str(chosen)
 
-    def prepare(self, logits: Array, targets: Array, options: Mapping[str, Any]) -> Inputs:
+    def prepare(self, logits: ArrayLike, targets: ArrayLike, options: Mapping[str, Any]) -> Inputs:
         """Check shapes, option names and the activation; part text options from array ones."""
         self.output_activation(**options)
         unknown = set(options) - self.options - {"activation"}

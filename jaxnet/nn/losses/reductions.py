@@ -6,27 +6,38 @@ another number.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Num
 
-Weights = Float[Array, " m"] | Bool[Array, " m"] | None
+from jaxnet.errors import UserError
+
+Weights = Num[ArrayLike, "..."] | Bool[ArrayLike, "..."] | None
+Values = Float[ArrayLike, "..."]
 
 
-def totals(
-    values: Float[Array, " m"], weights: Weights = None
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def totals(values: Values, weights: Weights = None) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """(sum_i w_i L_i, sum_i w_i); a boolean mask counts as weights 0 and 1.
+
+    Shapes: values and weights (m,).
+
+    Raises:
+        UserError: other shapes; (m, 1) weights would make (m, m) products without a word.
 
     >>> [float(t) for t in totals(jnp.array([1.0, jnp.nan]), jnp.array([2.0, 0.0]))]
     [2.0, 2.0]
     """
+    values = jnp.asarray(values)
+    if values.ndim != 1:
+        raise UserError(f"reductions take one loss an example, shape (m,); got {values.shape}")
     if weights is None:
         return jnp.sum(values), jnp.asarray(values.shape[0], values.dtype)
-    w = weights.astype(values.dtype)
+    w = jnp.asarray(weights).astype(values.dtype)
+    if w.shape != values.shape:
+        raise UserError(f"weights take the shape of the losses, {values.shape}; got {w.shape}")
     present = jnp.where((w == 0) & ~jnp.isfinite(values), 0, values)
     return jnp.sum(w * present), jnp.sum(w)
 
 
-def sum(values: Float[Array, " m"], weights: Weights = None) -> Float[Array, ""]:
+def sum(values: Values, weights: Weights = None) -> Float[Array, ""]:
     """sum_i w_i L_i.
 
     >>> float(sum(jnp.array([1.0, 2.0])))
@@ -35,7 +46,7 @@ def sum(values: Float[Array, " m"], weights: Weights = None) -> Float[Array, ""]
     return totals(values, weights)[0]
 
 
-def mean(values: Float[Array, " m"], weights: Weights = None) -> Float[Array, ""]:
+def mean(values: Values, weights: Weights = None) -> Float[Array, ""]:
     """sum_i w_i L_i / sum_i w_i; 0 with gradient 0 where the weights sum to 0.
 
     With equal weights this is the lectures' 1/m. Class weights belong to the loss and never
