@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.nn.rows import BARE, ROWS, SOFT, UNOPTIMISED, Row, close, name_of, same
 
 from jaxnet.nn import losses
+from tests.nn.rows import BARE, ROWS, SOFT, UNOPTIMISED, Row, close, name_of, same
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=name_of)
 every_loss = pytest.mark.parametrize("row", BARE, ids=name_of)

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.nn.rows import BARE, UNOPTIMISED, VARIANTS, K, M, Row, close, name_of, same
 
 from jaxnet.errors import LossPairError, UserError
 from jaxnet.nn import activations, losses
 from jaxnet.nn.losses import LOSSES
+from tests.nn.rows import BARE, UNOPTIMISED, VARIANTS, K, M, Row, close, name_of, same
 
 SQUARED_SIGMOID = Row(
     "squared_error-sigmoid-hard", LOSSES["squared_error"], {"activation": "sigmoid"}, False
@@ -301,5 +301,5 @@ def test_a_loss_without_a_seed_says_so():
     bare = losses.make(
         "bare", value=lambda z, y: z[:, 0], delta=lambda z, y: z * 0 + 1, layout=losses.ELEMENTWISE
     )
-    with pytest.raises(UserError, match="bare has no seed dJ/dA; pass seed= to losses.make"):
+    with pytest.raises(UserError, match=r"bare has no seed dJ/dA; pass seed= to losses\.make"):
         bare.seed(jnp.zeros((2, 1)), jnp.zeros((2, 1)))
