@@ -107,7 +107,7 @@ OURS = SimpleNamespace(
 @pytest.fixture(autouse=True)
 def _ours_in_place_of_optax(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(suite, "_classification", OURS)
-    np.random.seed(0)  # noqa: NPY002 (optax's tests draw from it)
+    np.random.seed(0)  # optax draws from it
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
 
