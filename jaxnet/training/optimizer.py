@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnet.errors import UserError
@@ -97,14 +98,17 @@ def factor(schedule: Schedule, t: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.asarray(SCHEDULES[schedule.name](schedule)(t), jnp.float32)
 
 
-def build(
-    optimizer: Optimizer, learning_rate: Any, weight_decay: Any
-) -> optax.GradientTransformation:
-    """The optax transformation of an optimizer at a learning rate and weight decay (arrays).
+class Rates(NamedTuple):
+    """The rates of one update: learning rate, with its schedule, and weight decay."""
 
-    Weight decay acts on weights, never on biases.
+    learning_rate: Any
+    weight_decay: Any
 
-    >>> sgd, ones = build(Optimizer("sgd"), 0.5, 0.0), {"w": jnp.ones(2)}
+
+def build(optimizer: Optimizer, rates: Rates) -> optax.GradientTransformation:
+    """The optax transformation of an optimizer, but for clipping. Biases never decay.
+
+    >>> sgd, ones = build(Optimizer("sgd"), Rates(0.5, 0.0)), {"w": jnp.ones(2)}
     >>> updates, _ = sgd.update(ones, sgd.init(ones), ones)
     >>> updates["w"].tolist()
     [-0.5, -0.5]
@@ -113,20 +117,79 @@ def build(
         raise UserError(
             f"no optimizer is called {optimizer.name!r}; choose from {', '.join(SCALINGS)}"
         )
-    clip = [] if optimizer.clip_norm is None else [optax.clip_by_global_norm(optimizer.clip_norm)]
     scaling = SCALINGS[optimizer.name](optimizer)
-    decay = optax.add_decayed_weights(weight_decay, mask=_is_weight)
+    decay = optax.add_decayed_weights(rates.weight_decay, mask=_is_weight)
     ordered = [scaling, decay] if optimizer.name in DECOUPLED else [decay, scaling]
-    return optax.chain(*clip, *ordered, optax.scale_by_learning_rate(learning_rate))
+    return optax.chain(*ordered, optax.scale_by_learning_rate(rates.learning_rate))
+
+
+def init(optimizer: Optimizer, params: Any) -> Any:
+    """The moments before the first update."""
+    if optimizer.name in ADAMS:
+        return SCALINGS[optimizer.name](optimizer).init(params)
+    return build(optimizer, Rates(0.0, 0.0)).init(params)
 
 
 def apply(
-    transformation: optax.GradientTransformation, gradients: Any, moments: Any, params: Any
+    optimizer: Optimizer, rates: Rates, gradients: Any, moments: Any, params: Any, finite: Any
 ) -> tuple[Any, Any]:
-    """(params, moments) after one update. optax itself needs standard promotion of types."""
+    """(params, moments) after one update, or as they were where `finite` is False."""
+    # optax itself needs standard promotion of types.
     with jax.numpy_dtype_promotion("standard"):
-        updates, moments = transformation.update(gradients, moments, params)
-        return optax.apply_updates(params, updates), moments
+        if optimizer.clip_norm is not None:
+            clip = optax.clip_by_global_norm(optimizer.clip_norm)
+            gradients, _ = clip.update(gradients, clip.init(params))
+        if optimizer.name in ADAMS:
+            return _adam(optimizer, rates, gradients, moments, params, finite)
+        transformation = build(optimizer, rates)
+        updates, after = transformation.update(gradients, moments, params)
+        params_after = optax.apply_updates(params, updates)
+    return _where(finite, params_after, params), _where(finite, after, moments)
+
+
+ADAMS = frozenset(("adam", "adamw"))
+
+
+def _adam(
+    o: Optimizer, rates: Rates, gradients: Any, moments: Any, params: Any, finite: Any
+) -> tuple[Any, Any]:
+    """optax's Adam and AdamW, in an order that updates every array in place.
+
+    m' = b1 m + (1 - b1) g;  v' = b2 v + (1 - b2) g^2;  then p' from m' and v' alone. Written as one
+    expression, the compiler fuses m' and v' into p', and must copy all of p, m and v at each step.
+    """
+    if o.name not in DECOUPLED:
+        gradients = jax.tree.map(
+            lambda g, p: g + rates.weight_decay * p if p.ndim > 1 else g, gradients, params
+        )
+    count = moments.count + finite.astype(moments.count.dtype)
+    steps = jnp.maximum(count, 1).astype(jnp.float32)
+    mu = optax.tree.update_moment(gradients, moments.mu, o.b1, 1)
+    nu = optax.tree.update_moment(gradients, moments.nu, o.b2, 2)
+    mu, nu = _where(finite, mu, moments.mu), _where(finite, nu, moments.nu)
+    mu, nu, params = lax.optimization_barrier((mu, nu, params))
+    step = rates.learning_rate / (1 - o.b1**steps)
+    scale = 1 / (1 - o.b2**steps)
+
+    def update(p: Array, m: Array, v: Array) -> Array:
+        decayed = p
+        if o.name in DECOUPLED and p.ndim > 1:
+            decayed = p * (1 - rates.learning_rate * rates.weight_decay)
+        return jnp.where(finite, decayed - step * m / (jnp.sqrt(v * scale) + o.eps), p)
+
+    params = jax.tree.map(update, params, mu, nu)
+    return params, moments._replace(count=count, mu=mu, nu=nu)
+
+
+def follow(optimizer: Optimizer, average: Any, params: Any, finite: Any) -> Any:
+    """The moving average of the parameters after an update; () without one."""
+    if optimizer.ema is None:
+        return average
+    return _where(finite, optax.incremental_update(params, average, 1 - optimizer.ema), average)
+
+
+def _where(condition: Any, after: Any, before: Any) -> Any:
+    return jax.tree.map(lambda new, old: jnp.where(condition, new, old), after, before)
 
 
 def _is_weight(params: Any) -> Any:

@@ -92,9 +92,9 @@ def _compiled_begin(
 
     def draw(seed: Any, rates: Hyper) -> State:
         params = mlp.init(jax.random.key(seed), sizes, scheme=scheme, last_layer=last_layer)
-        transformation = optimizers.build(optimizer, rates.learning_rate, rates.weight_decay)
         average = jax.tree.map(jnp.copy, params) if optimizer.ema is not None else ()
-        return State(params, transformation.init(params), average, jnp.int32(0), seed, rates)
+        moments = optimizers.init(optimizer, params)
+        return State(params, moments, average, jnp.int32(0), seed, rates)
 
     return jax.jit(draw)
 

@@ -9,9 +9,10 @@ import pytest
 from jaxnet.config import OPTIMIZERS, SCHEDULES
 from jaxnet.errors import UserError
 from jaxnet.training import optimizer as optimizers
-from jaxnet.training.optimizer import Optimizer, Schedule, build, factor
+from jaxnet.training.optimizer import Optimizer, Rates, Schedule, apply, build, factor
 
 PARAMS = {"W": jnp.array([[1.0, -2.0]]), "b": jnp.array([3.0])}
+FINITE = jnp.bool_(True)
 GRADIENTS = {"W": jnp.array([[0.5, 0.25]]), "b": jnp.array([-1.0])}
 
 
@@ -21,14 +22,13 @@ def test_every_name_of_the_config_is_built():
 
 
 def two_steps(optimizer, learning_rate, weight_decay):
-    def run(rate, decay):
-        transformation = build(optimizer, rate, decay)
-        params, moments = PARAMS, transformation.init(PARAMS)
+    def run(rates):
+        params, moments = PARAMS, optimizers.init(optimizer, PARAMS)
         for _ in range(2):
-            params, moments = optimizers.apply(transformation, GRADIENTS, moments, params)
+            params, moments = apply(optimizer, rates, GRADIENTS, moments, params, FINITE)
         return params
 
-    return jax.jit(run)(jnp.float32(learning_rate), jnp.float32(weight_decay))
+    return jax.jit(run)(Rates(jnp.float32(learning_rate), jnp.float32(weight_decay)))
 
 
 REFERENCES = {
@@ -46,8 +46,10 @@ REFERENCES = {
 def test_without_weight_decay_it_is_the_optax_alias(name):
     reference, params = REFERENCES[name](), PARAMS
     moments = reference.init(params)
-    for _ in range(2):
-        params, moments = optimizers.apply(reference, GRADIENTS, moments, params)
+    with jax.numpy_dtype_promotion("standard"):
+        for _ in range(2):
+            updates, moments = reference.update(GRADIENTS, moments, params)
+            params = optax.apply_updates(params, updates)
     for got, expected in zip(
         jax.tree.leaves(two_steps(Optimizer(name), 0.1, 0.0)), jax.tree.leaves(params), strict=True
     ):
@@ -64,15 +66,44 @@ def test_weight_decay_shrinks_weights_and_leaves_biases(name):
 
 def test_decoupled_decay_does_not_pass_through_the_moments():
     zero = jax.tree.map(jnp.zeros_like, PARAMS)
-    transformation = build(Optimizer("adamw"), 0.1, 0.5)
-    params, _ = optimizers.apply(transformation, zero, transformation.init(PARAMS), PARAMS)
+    moments = optimizers.init(Optimizer("adamw"), PARAMS)
+    params, _ = apply(Optimizer("adamw"), Rates(0.1, 0.5), zero, moments, PARAMS, FINITE)
     np.testing.assert_allclose(params["W"], 0.95 * PARAMS["W"], rtol=1e-6)
 
 
 def test_clipping_bounds_the_norm_of_the_whole_gradient():
-    transformation = build(Optimizer("sgd", clip_norm=0.5), 1.0, 0.0)
-    updates, _ = transformation.update(GRADIENTS, transformation.init(PARAMS), PARAMS)
-    assert float(optax.tree.norm(updates)) == pytest.approx(0.5, rel=1e-6)
+    optimizer = Optimizer("sgd", clip_norm=0.5)
+    moments = optimizers.init(optimizer, PARAMS)
+    params, _ = apply(optimizer, Rates(1.0, 0.0), GRADIENTS, moments, PARAMS, FINITE)
+    moved = jax.tree.map(lambda after, before: after - before, params, PARAMS)
+    assert float(optax.tree.norm(moved)) == pytest.approx(0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_it_is_the_chain_of_optax_with_weight_decay(name, decay):
+    optimizer, rates = Optimizer(name), Rates(0.05, decay)
+    chain, expected = build(optimizer, rates), PARAMS
+    params, moments, state = PARAMS, optimizers.init(optimizer, PARAMS), chain.init(PARAMS)
+    for scale in (1.0, -2.0, 0.5):
+        gradients = jax.tree.map(lambda g, scale=scale: g * scale, GRADIENTS)
+        params, moments = apply(optimizer, rates, gradients, moments, params, FINITE)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = chain.update(gradients, state, expected)
+            expected = optax.apply_updates(expected, updates)
+    for got, wanted in zip(jax.tree.leaves(params), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_update_that_is_not_finite_changes_nothing(name):
+    optimizer = Optimizer(name)
+    moments = optimizers.init(optimizer, PARAMS)
+    bad = jax.tree.map(lambda g: g * jnp.nan, GRADIENTS)
+    before = (PARAMS, moments)
+    after = apply(optimizer, Rates(0.1, 0.1), bad, moments, PARAMS, jnp.bool_(False))
+    for got, wanted in zip(jax.tree.leaves(after), jax.tree.leaves(before), strict=True):
+        np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +123,6 @@ def test_schedules_start_pass_and_end_where_they_should(schedule, start, middle,
 
 def test_unknown_names_are_refused():
     with pytest.raises(UserError, match="no optimizer is called 'adamm'; choose from sgd"):
-        build(Optimizer("adamm"), 0.1, 0.0)
+        build(Optimizer("adamm"), Rates(0.1, 0.0))
     with pytest.raises(UserError, match="no schedule is called 'cos'; choose from constant"):
         factor(Schedule("cos"), jnp.float32(0))
