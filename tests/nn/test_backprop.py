@@ -1,0 +1,203 @@
+"""The lecture's backward pass, written out, against `jax.value_and_grad` of the same mean loss."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnet.nn import backprop, losses, mlp
+from jaxnet.nn.activations import ACTIVATIONS
+from jaxnet.nn.losses import LOSSES, Loss
+from tests.nn.rows import UNOPTIMISED, close
+
+M, INPUTS, K = 7, 5, 3
+
+
+class Case(NamedTuple):
+    """One way to train: a loss, the network in front of it, weights of rows, dropout."""
+
+    loss: str
+    options: dict[str, Any]
+    activation: str
+    depth: int
+    weighted: bool
+    dropout: bool
+    parametrisation: str = "standard"
+    output: str | None = None
+
+
+# Every loss, every hidden activation and every depth, with and without each of the rest.
+CASES = [
+    Case("binary_cross_entropy", {}, "relu", 1, False, False),
+    Case("binary_cross_entropy", {"pos_weight": 2.0}, "tanh", 2, True, True),
+    Case("multilabel_cross_entropy", {"label_smoothing": 0.1}, "gelu", 3, True, False),
+    Case("multilabel_cross_entropy", {"labels": "mean"}, "silu", 4, False, True, "ntk"),
+    Case("categorical_cross_entropy", {}, "sigmoid", 3, True, True),
+    Case("categorical_cross_entropy", {"label_smoothing": 0.1}, "elu", 4, True, False, "ntk"),
+    Case("focal", {"gamma": 1.5}, "selu", 2, False, False),
+    Case("focal", {}, "identity", 3, True, True, "ntk"),
+    Case("asymmetric", {}, "leaky_relu", 3, True, True),
+    Case("squared_error", {}, "softplus", 2, True, False),
+    Case("squared_error", {}, "relu", 3, False, True, "ntk", "sigmoid"),
+    Case("squared_error", {"label_smoothing": 0.1}, "gelu", 4, True, True, output="tanh"),
+    Case("squared_error", {}, "tanh", 2, True, False, output="softmax"),
+]
+
+
+def name(case: Case) -> str:
+    return f"{case.loss}-{case.output or ''}-{case.activation}-{case.depth}"
+
+
+def draw(case: Case, dtype: Any = np.float32) -> dict[str, Any]:
+    """Arguments of `backprop.gradients`."""
+    rng = np.random.default_rng(case.depth)
+    layout = LOSSES[case.loss].layout.name
+    outputs = 1 if layout == "binary" else K
+    sizes = (INPUTS, *(9, 8, 6)[: case.depth - 1], outputs)
+    drawn = mlp.init(jax.random.key(case.depth), sizes, scheme="lecun")
+    params = tuple(
+        mlp.Layer(W, b + jnp.asarray(rng.normal(size=b.shape), b.dtype)) for W, b in drawn
+    )
+    labels = rng.integers(
+        0, outputs if layout == "multiclass" else 2, (M, outputs)[: 2 - (layout == "multiclass")]
+    )
+    weights = np.array([1, 0, 2.5, 0.5, 1, 1, 0]) if case.weighted else None
+    masks = mlp.dropout_masks(params, M, key=jax.random.key(3), rate=0.4) if case.dropout else ()
+    widen = partial(jax.tree.map, lambda x: jnp.asarray(np.asarray(x), dtype))
+    return {
+        "params": widen(params),
+        "x": jnp.asarray(rng.normal(size=(M, INPUTS)), dtype),
+        "targets": jnp.asarray(labels, jnp.int32),
+        "weights": None if weights is None else jnp.asarray(weights, dtype),
+        "masks": widen(masks),
+    }
+
+
+def by_hand(case: Case, given: dict[str, Any], **more: Any) -> Any:
+    return backprop.gradients(
+        given["params"],
+        given["x"],
+        given["targets"],
+        LOSSES[case.loss],
+        weights=given["weights"],
+        masks=given["masks"],
+        activation=case.activation,
+        parametrisation=case.parametrisation,
+        output_activation=case.output,
+        **case.options,
+        **more,
+    )
+
+
+def by_jax(case: Case, given: dict[str, Any], **more: Any) -> Any:
+    chosen = {} if case.output is None else {"activation": case.output}
+
+    def mean(params):
+        logits = mlp.forward(
+            params,
+            given["x"],
+            masks=given["masks"],
+            activation=case.activation,
+            parametrisation=case.parametrisation,
+            **more,
+        )
+        values = LOSSES[case.loss](logits, given["targets"], **case.options, **chosen)
+        return losses.mean(values, given["weights"])
+
+    return jax.value_and_grad(mean)(given["params"])
+
+
+def compare(got: Any, expected: Any, tolerance: float) -> None:
+    close(got[0], expected[0], tolerance)
+    assert jax.tree.structure(got[1]) == jax.tree.structure(expected[1])
+    for mine, right in zip(jax.tree.leaves(got[1]), jax.tree.leaves(expected[1]), strict=True):
+        assert mine.dtype == right.dtype
+        assert mine.shape == right.shape
+        assert np.asarray(right).any()
+        close(mine, right, tolerance)
+
+
+def test_the_cases_cover_losses_activations_and_depths():
+    assert {case.loss for case in CASES} >= {
+        *("binary_cross_entropy", "multilabel_cross_entropy", "categorical_cross_entropy"),
+        *("focal", "asymmetric", "squared_error"),
+    }
+    assert {case.activation for case in CASES} == set(ACTIVATIONS)
+    assert {case.depth for case in CASES} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_gradients_equal_those_of_jax(case: Case):
+    given = draw(case)
+    run = jax.jit(lambda given: (by_hand(case, given), by_jax(case, given)))
+    compare(*run(given), 2e-6)
+    with jax.enable_x64(True):
+        wide = draw(case, np.float64)
+        run = jax.jit(
+            lambda given: (by_hand(case, given), by_jax(case, given)), compiler_options=UNOPTIMISED
+        )
+        compare(*run(wide), 1e-13)
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[5], CASES[10]], ids=name)
+def test_gradients_in_bfloat16_equal_those_of_jax(case: Case):
+    given = draw(case)
+    more = {"compute_dtype": jnp.bfloat16}
+    run = jax.jit(
+        lambda given: (by_hand(case, given, **more), by_jax(case, given, **more)),
+        compiler_options=UNOPTIMISED,
+    )
+    got, expected = run(given)
+    compare(got, expected, 1e-2)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(got[1]))
+
+
+def test_weights_of_zero_give_no_gradient():
+    case = CASES[4]
+    given = draw(case)
+    value, found = by_hand(case, {**given, "weights": jnp.zeros(M)})
+    assert value == 0
+    for leaf in jax.tree.leaves(found):
+        np.testing.assert_array_equal(leaf, 0)
+
+
+def test_masked_rows_equal_removed_rows():
+    case = CASES[5]
+    given = draw(case)
+    keep = np.array([0, 2, 3, 5])
+    # Of finite features: 0 * NaN is NaN in dW = delta^T a, here as in autodiff.
+    spoilt = given["x"].at[jnp.array([1, 4, 6])].set(1e3)
+    bad = given["targets"].at[1].set(99)
+    mask = np.isin(np.arange(M), keep)
+    masked = by_hand(case, {**given, "x": spoilt, "targets": bad, "weights": jnp.asarray(mask)})
+    removed = {
+        **given,
+        "x": given["x"][keep],
+        "targets": given["targets"][keep],
+        "weights": None,
+        "masks": (),
+    }
+    compare(masked, by_hand(case, removed), 1e-6)
+
+
+def test_binary_targets_may_be_a_vector():
+    case = CASES[1]
+    given = draw(case)
+    flat = by_hand(case, {**given, "targets": given["targets"][:, 0]})
+    compare(flat, by_hand(case, given), 0)
+
+
+def test_a_loss_of_the_user_goes_through_the_same_pass():
+    logcosh: Loss = losses.make(
+        "logcosh",
+        layout=losses.ELEMENTWISE,
+        value=lambda z, y: jnp.sum(jnp.log(jnp.cosh(z - y)), axis=1),
+        delta=lambda z, y: jnp.tanh(z - y),
+    )
+    params = mlp.init(jax.random.key(0), [INPUTS, 8, K])
+    x, y = jnp.ones((M, INPUTS)), jnp.full((M, K), 0.25)
+    expected = jax.value_and_grad(lambda p: losses.mean(logcosh.plain(mlp.forward(p, x), y)))
+    compare(backprop.gradients(params, x, y, logcosh), expected(params), 1e-6)
