@@ -20,7 +20,7 @@ from jaxnet.nn.losses import LOSSES, Loss
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.progress import Progress
 from jaxnet.outputs.run_directory import RunDirectory
-from jaxnet.training import evaluate
+from jaxnet.training import evaluate, threads
 from jaxnet.training import state as states
 from jaxnet.training.compilation_cache import enable_compilation_cache
 from jaxnet.training.epoch import Program, steps_per_epoch
@@ -68,6 +68,7 @@ def train(
     *,
     run_dir: str | Path | None = None,
     progress: bool = True,
+    fit_threads: bool = False,
     **overrides: Any,
 ) -> Run:
     """Train a config and leave a run directory behind.
@@ -76,6 +77,8 @@ def train(
         config: path of a YAML file, a mapping of the same shape, or a loaded `Config`.
         run_dir: new directory for the run; by default runs/<config>-<time>.
         progress: show progress on standard error.
+        fit_threads: let the network decide how many threads JAX gets (a process that has used JAX
+            already keeps its own); the command line does.
         overrides: config values by dotted key, `**{"optimizer.learning_rate": 0.01}`.
 
     Raises:
@@ -94,10 +97,11 @@ def train(
     config = load_config(config, overrides, extra_losses=registered_losses())
     data = load_data(config)
     job = plan_job(config, data)
+    pinned = fit_threads and threads.pin(threads.choose(job.sizes, job.program.batch_size))
     enable_compilation_cache()
     doubts = selfcheck()
     directory = run_directory.create(run_dir or run_directory.default_path(config.name))
-    with _status(directory):
+    with _status(directory, threads=1 if pinned else None):
         warnings = (*doubts, *data.warnings)
         _write_beginning(directory, config, data, warnings)
         with _watching(config, data, warnings, directory, progress) as watch:
@@ -201,10 +205,10 @@ def _fit(config: Config, job: Job, data: Dataset, watch: Watch) -> Fitted:
 
 
 @contextmanager
-def _status(directory: RunDirectory) -> Iterator[None]:
+def _status(directory: RunDirectory, **details: Any) -> Iterator[None]:
     """Keep status.json true: running, then finished, failed or stopped."""
     records.write_status(directory, "running")
-    records.append_event(directory, "started", jaxnet=__version__)
+    records.append_event(directory, "started", jaxnet=__version__, **details)
     try:
         yield
     except BaseException as error:

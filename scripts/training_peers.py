@@ -46,13 +46,15 @@ def problem(size: str) -> Problem:
 
 
 def jaxnet(given: Problem, precision: str = "float32", engine: str = "closed_form") -> Run:
-    """The training program of jaxnet, as `jaxnet train` runs it."""
+    """The training program of jaxnet, with as many threads as `jaxnet train` gives it."""
     import jax
 
     from jaxnet.training import epoch as epochs
     from jaxnet.training import state as states
+    from jaxnet.training import threads
     from jaxnet.training.optimizer import Optimizer
 
+    threads.pin(threads.choose(given.sizes, given.batch))
     program = epochs.Program(
         "categorical_cross_entropy",
         engine=engine,
@@ -217,6 +219,7 @@ CONTESTANTS: dict[str, tuple[str, Callable[[Problem], Run]]] = {
     "scikit-learn": ("scikit-learn", sklearn),
     "jaxnet, bfloat16": ("jaxnet, bfloat16", partial(jaxnet, precision="bfloat16")),
     "jaxnet, backprop": ("jaxnet, backprop", partial(jaxnet, engine="backprop")),
+    "jaxnet, autodiff": ("jaxnet, autodiff", partial(jaxnet, engine="autodiff")),
     "PyTorch autocast, 2 threads": ("PyTorch, bfloat16", partial(torch, threads=2, autocast=True)),
 }
 

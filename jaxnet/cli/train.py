@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     # Imports jax, so only for a config that is sound.
     from jaxnet.run import train
 
-    done = train(config, run_dir=args.run_dir, progress=not args.quiet)
+    done = train(config, run_dir=args.run_dir, progress=not args.quiet, fit_threads=True)
     show = results_as_json if args.json else results_as_text
     emit(show(str(done.directory), done.metrics))
     return 0
