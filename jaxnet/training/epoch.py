@@ -143,6 +143,9 @@ def step(
         state.params, x, y, weights, masks(state, x.shape[0]), loss, options, program.network
     )
     finite = jnp.isfinite(value) & all_finite(gradients)
+    if program.optimizer.clip_norm is not None:
+        gradients, norm = optimizers.clip(gradients, program.optimizer.clip_norm)
+        finite &= jnp.isfinite(norm)
     t = state.step.astype(jnp.float32) / state.hyper.total_steps.astype(jnp.float32)
     rate = state.hyper.learning_rate * optimizers.factor(program.optimizer.schedule, t)
     rates = optimizers.Rates(rate, state.hyper.weight_decay)

@@ -136,15 +136,25 @@ def apply(
     """(params, moments) after one update, or as they were where `finite` is False."""
     # optax itself needs standard promotion of types.
     with jax.numpy_dtype_promotion("standard"):
-        if optimizer.clip_norm is not None:
-            clip = optax.clip_by_global_norm(optimizer.clip_norm)
-            gradients, _ = clip.update(gradients, clip.init(params))
         if optimizer.name in ADAMS:
             return _adam(optimizer, rates, gradients, moments, params, finite)
         transformation = build(optimizer, rates)
         updates, after = transformation.update(gradients, moments, params)
         params_after = optax.apply_updates(params, updates)
     return _where(finite, params_after, params), _where(finite, after, moments)
+
+
+def clip(gradients: Any, largest: float) -> tuple[Any, Array]:
+    """(gradients of a norm of at most `largest`, their norm before), as optax's clipping.
+
+    Squares are summed column by column: a reduction to one number is a scalar loop on CPU. A norm
+    that is not finite must stop the run: divided by it, every update would be 0.
+    """
+    leaves = jax.tree.leaves(gradients)
+    columns = [jnp.sum(lax.optimization_barrier(jnp.sum(g * g, axis=0))) for g in leaves]
+    norm = jnp.sqrt(jnp.sum(jnp.stack(columns)))
+    factor = jnp.minimum(1, largest / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
+    return jax.tree.map(lambda g: g * factor, gradients), norm
 
 
 ADAMS = frozenset(("adam", "adamw"))

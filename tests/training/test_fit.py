@@ -225,6 +225,19 @@ def test_the_step_that_was_not_finite_is_not_applied():
     chex.assert_trees_all_equal(stopped, before)
 
 
+def test_a_norm_that_overflows_stops_the_run_instead_of_freezing_it():
+    """Divided by a norm of infinity, every clipped update would be 0 for ever."""
+    data = rows()
+    huge = Rows(data.x * np.float32(1e15), data.y)
+    chosen = program(
+        loss="squared_error",
+        options=(("activation", "identity"),),
+        optimizer=Optimizer("sgd", clip_norm=1.0),
+    )
+    with pytest.raises(NonFiniteError, match="not finite at step 1 "):
+        train(chosen, data=huge)
+
+
 def test_bfloat16_keeps_float32_parameters_and_losses():
     fitted = train(program(precision="bfloat16"))
     assert {leaf.dtype for leaf in jax.tree.leaves(fitted.params)} == {jnp.dtype("float32")}

@@ -71,12 +71,21 @@ def test_decoupled_decay_does_not_pass_through_the_moments():
     np.testing.assert_allclose(params["W"], 0.95 * PARAMS["W"], rtol=1e-6)
 
 
-def test_clipping_bounds_the_norm_of_the_whole_gradient():
-    optimizer = Optimizer("sgd", clip_norm=0.5)
-    moments = optimizers.init(optimizer, PARAMS)
-    params, _ = apply(optimizer, Rates(1.0, 0.0), GRADIENTS, moments, PARAMS, FINITE)
-    moved = jax.tree.map(lambda after, before: after - before, params, PARAMS)
-    assert float(optax.tree.norm(moved)) == pytest.approx(0.5, rel=1e-6)
+@pytest.mark.parametrize("largest", [0.5, 100.0])
+def test_clipping_is_that_of_optax(largest):
+    clipped, norm = optimizers.clip(GRADIENTS, largest)
+    reference = optax.clip_by_global_norm(largest)
+    expected, _ = reference.update(GRADIENTS, reference.init(PARAMS))
+    for got, wanted in zip(jax.tree.leaves(clipped), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+    assert float(norm) == pytest.approx(float(optax.tree.norm(GRADIENTS)), rel=1e-6)
+
+
+def test_gradients_of_zero_stay_zero_when_clipped():
+    zero = jax.tree.map(jnp.zeros_like, GRADIENTS)
+    clipped, norm = optimizers.clip(zero, 1.0)
+    assert float(norm) == 0.0
+    assert all(not leaf.any() for leaf in jax.tree.leaves(clipped))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
