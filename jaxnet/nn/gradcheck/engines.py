@@ -15,7 +15,7 @@ from jaxnet.nn.losses import mean, sum
 Losses = Callable[..., Array]
 
 # Most programs here run once: not worth the compiler's time. The closed form in float32 is compiled
-# as a training step is, since fused multiply-adds change its last bits.
+# as a training step is: fused multiply-adds change its last bits, which bfloat16 does not see.
 UNOPTIMISED = {"xla_backend_optimization_level": 0}
 
 
@@ -61,39 +61,51 @@ def work(points: Points) -> Iterator[Work]:
     for kind in KINDS:  # not the order of the dictionary: inside `jax.jit` that is another
         yield "logits", kind, points.kinds[kind], "z"
     yield "targets", "soft", points.one_label, "y"
-    yield "sample_weights", "weighted", points.few_rows, "g"
+    if points.few_rows is not None:
+        yield "sample_weights", "weighted", points.few_rows, "g"
 
 
-def _ours(pair: Pair, points: Points) -> list[tuple[Array, Array | None]]:
+def _ours(pair: Pair, kind: str, batch: Batch, of: str) -> tuple[Array, Array | None]:
     """By closed form and, in the logits, by its twin."""
-    return [
-        (
-            _gradient(pair, kind, pair.loss, batch, of),
-            _gradient(pair, kind, pair.loss.forward_mode, batch, of) if of == "z" else None,
-        )
-        for _, kind, batch, of in work(points)
-    ]
+    twin = pair.loss.forward_mode
+    return (
+        _gradient(pair, kind, pair.loss, batch, of),
+        _gradient(pair, kind, twin, batch, of) if of == "z" else None,
+    )
 
 
-_ours_optimised = jax.jit(_ours, static_argnums=0)
-_ours_unoptimised = jax.jit(_ours, static_argnums=0, compiler_options=UNOPTIMISED)
+@partial(jax.jit, static_argnums=0)
+def _ours_as_called(pair: Pair, points: Points) -> list[tuple[Array, Array | None]]:
+    """By us, from labels and options as they are given."""
+    return [_ours(pair, kind, batch, of) for _, kind, batch, of in work(points)]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 3), compiler_options=UNOPTIMISED)
-def _theirs(pair: Pair, reduction: str, batch: Batch, of: str) -> Array:
+def _ours_alike(pair: Pair, kind: str, batch: Batch, of: str) -> tuple[Array, Array | None]:
+    return _ours(pair, kind, batch, of)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 3), compiler_options=UNOPTIMISED)
+def _theirs(pair: Pair, kind: str, batch: Batch, of: str) -> Array:
     """By autodiff of the usual form."""
-    return _gradient(pair, reduction, partial(usual_losses, pair), batch, of)
+    return _gradient(pair, kind, partial(usual_losses, pair), batch, of)
+
+
+def _alike(pair: Pair, scope: str, kind: str, batch: Batch) -> tuple[str, Batch]:
+    """Arguments of a form that most kinds share, so that one program serves them."""
+    if scope != "logits":
+        return kind, batch
+    share = batch.g / batch.g.sum() if kind == "weighted" else batch.g
+    return "any", uniform(pair, batch)._replace(g=share)
 
 
 def measure(pair: Pair, points: Points) -> list[Gradients]:
     """The gradients that `work` lists, by each engine."""
     is_float32 = points.one_label.z.dtype == np.float32
-    by_us = (_ours_optimised if is_float32 else _ours_unoptimised)(pair, points)
+    as_called = iter(_ours_as_called(pair, points) if is_float32 else ())
     found = []
-    for ours, (scope, kind, batch, of) in zip(by_us, work(points), strict=True):
-        if scope == "logits":
-            share = batch.g / batch.g.sum() if kind == "weighted" else batch.g
-            kind, batch = "any", uniform(pair, batch)._replace(g=share)
-        closed, twin = ours
-        found.append(Gradients(closed, twin, _theirs(pair, kind, batch, of)))
+    for scope, kind, batch, of in work(points):
+        alike = *_alike(pair, scope, kind, batch), of
+        closed, twin = next(as_called) if is_float32 else _ours_alike(pair, *alike)
+        found.append(Gradients(closed, twin, _theirs(pair, *alike)))
     return found

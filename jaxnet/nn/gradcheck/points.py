@@ -94,12 +94,13 @@ class Points(NamedTuple):
         kinds: a batch for each kind of targets.
         one_label: soft targets, one label an example where labels are independent: the gradient
             in the targets is measured here, since the loss is then of the size of its terms.
-        few_rows: of the weighted batch, for the gradient in sample weights.
+        few_rows: of the weighted batch, for the gradient in sample weights; None in narrow types,
+            whose losses are float32 all the same.
     """
 
     kinds: dict[str, Batch]
     one_label: Batch
-    few_rows: Batch
+    few_rows: Batch | None
 
 
 def points(pair: Pair, dtype: Any, extent: Range, options: Mapping[str, Any]) -> Points:
@@ -128,8 +129,10 @@ def points(pair: Pair, dtype: Any, extent: Range, options: Mapping[str, Any]) ->
     one = kinds["soft"]
     if shape == "columns":
         one = one._replace(z=z[:, :1], y=soft[:, :1])
-    some = slice(0, len(z), max(1, len(z) // FEW))
-    few = kinds["weighted"]._replace(z=z[some], y=hard[some], g=w[some])
+    few = None
+    if dtype == np.float32:
+        some = slice(0, len(z), max(1, len(z) // FEW))
+        few = kinds["weighted"]._replace(z=z[some], y=hard[some], g=w[some])
     return Points(kinds, one, few)
 
 

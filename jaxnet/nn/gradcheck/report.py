@@ -7,10 +7,6 @@ from jaxnet.errors import JaxnetError
 from jaxnet.nn.gradcheck.measure import DIFFERENCES_LIMIT
 
 
-class GradientError(JaxnetError):
-    """A gradient that is not the gradient of its loss, or not accurate enough."""
-
-
 class Case(NamedTuple):
     """Worst relative errors of one gradient, of all its entries.
 
@@ -88,8 +84,20 @@ class Report(NamedTuple):
             GradientError: naming every case that failed, where, and what to do.
         """
         if not self.ok:
-            raise GradientError("\n".join(explain(case) for case in self.failures))
+            raise GradientError("\n".join(map(explain, self.failures)), self)
         return self
+
+
+class GradientError(JaxnetError):
+    """A gradient that is not the gradient of its loss, or not accurate enough.
+
+    Attributes:
+        report: all cases of the check.
+    """
+
+    def __init__(self, message: str, report: Report) -> None:
+        self.report = report
+        super().__init__(message)
 
 
 def explain(case: Case) -> str:
@@ -97,8 +105,9 @@ def explain(case: Case) -> str:
     place = f", {case.worst}" if case.worst else ""
     if not case.finite_differences <= DIFFERENCES_LIMIT:
         return (
-            f"{case.title}: delta is not the derivative of the loss: finite differences are off "
-            f"by {case.finite_differences:.1e} (relative){place}"
+            f"{case.title}: delta is not the derivative of the loss, or loses its digits even in "
+            f"float64: finite differences are off by {case.finite_differences:.1e} "
+            f"(relative){place}"
         )
     columns = {
         "the closed form": case.closed_form,
