@@ -58,7 +58,7 @@ def jaxnet(given: Problem, precision: str = "float32", engine: str = "closed_for
     program = epochs.Program(
         "categorical_cross_entropy",
         engine=engine,
-        optimizer=Optimizer("adam"),
+        optimizer=Optimizer("adamw"),  # at weight decay 0, which is Adam
         batch_size=given.batch,
         precision=precision,
     )

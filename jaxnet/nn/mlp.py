@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray, UInt32
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, UInt32
 
 from jaxnet.errors import UserError
 from jaxnet.nn import activations
@@ -181,28 +181,13 @@ def dropout_masks(params: Params, rows: int, *, key: Key, rate: Any) -> Masks:
     >>> [mask.shape for mask in masks]
     [(2, 8)]
     """
-    return masks_of(params, kept_units(params, rows, key=key, rate=rate), rate)
-
-
-def kept_units(params: Params, rows: int, *, key: Key, rate: Any) -> Bool[Array, "m total"]:
-    """Which hidden units of each row are kept, all layers side by side, with chance 1 - rate.
-
-    One draw for all layers, 16 bits a unit: the rate is met to 1 / 65,536.
-    """
-    total = sum(layer.b.shape[0] for layer in params[:-1])
-    drawn = jax.random.bits(key, (rows, total), jnp.uint16)
     keep = 1 - jnp.asarray(rate, jnp.float32)
-    return drawn.astype(jnp.float32) < jnp.round(keep * 65536)
-
-
-def masks_of(params: Params, kept: Bool[Array, "m total"], rate: Any) -> Masks:
-    """Factors of each hidden layer from the units that are kept."""
-    factor = 1 / (1 - jnp.asarray(rate, jnp.float32))
     widths = [layer.b.shape[0] for layer in params[:-1]]
+    # One draw for all layers, 16 bits a unit: the rate is met to 1 / 65,536.
+    drawn = jax.random.bits(key, (rows, sum(widths)), jnp.uint16)
+    factors = jnp.where(drawn.astype(jnp.float32) < jnp.round(keep * 65536), 1 / keep, 0)
     ends = [sum(widths[: index + 1]) for index in range(len(widths))]
-    return tuple(
-        jnp.where(kept[:, end - n : end], factor, 0) for n, end in zip(widths, ends, strict=True)
-    )
+    return tuple(factors[:, end - n : end] for n, end in zip(widths, ends, strict=True))
 
 
 def forward_with_cache(

@@ -135,13 +135,7 @@ def step(
     program: Program, state: State, x: Array, y: Array, weights: Array
 ) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
     """One update: (state, mean loss, whether loss and gradient were finite, else not applied)."""
-    loss = LOSSES[program.loss]
-    options = dict(program.options)
-    if "label_smoothing" in loss.options:
-        options["label_smoothing"] = state.hyper.label_smoothing
-    value, gradients = ENGINES[program.engine](
-        state.params, x, y, weights, masks(state, x.shape[0]), loss, options, program.network
-    )
+    value, gradients = value_and_gradients(program, state, x, y, weights)
     finite = jnp.isfinite(value) & all_finite(gradients)
     if program.optimizer.clip_norm is not None:
         gradients, norm = optimizers.clip(gradients, program.optimizer.clip_norm)
@@ -158,6 +152,31 @@ def step(
     return state, value, finite
 
 
+def value_and_gradients(
+    program: Program, state: State, x: Array, y: Array, weights: Array
+) -> tuple[Float[Array, ""], mlp.Params]:
+    """Mean loss and gradients of a batch; dropout is drawn only where its rate is above 0."""
+    loss = LOSSES[program.loss]
+    options = dict(program.options)
+    if "label_smoothing" in loss.options:
+        options["label_smoothing"] = state.hyper.label_smoothing
+
+    def by_engine(masks: mlp.Masks) -> tuple[Array, mlp.Params]:
+        return ENGINES[program.engine](
+            state.params, x, y, weights, masks, loss, options, program.network
+        )
+
+    def with_dropout() -> tuple[Array, mlp.Params]:
+        # Threefry is keyed by two words: seed and step make a key without another hash.
+        words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
+        key, rate = jax.random.wrap_key_data(words), state.hyper.dropout
+        return by_engine(mlp.dropout_masks(state.params, x.shape[0], key=key, rate=rate))
+
+    if len(state.params) == 1:
+        return by_engine(())
+    return lax.cond(state.hyper.dropout > 0, with_dropout, lambda: by_engine(()))
+
+
 def pick(array: Array, rows: Array) -> Array:
     """The rows of the array at indices that are known to be inside it."""
     return array.at[rows].get(mode="promise_in_bounds")
@@ -172,24 +191,6 @@ def all_finite(gradients: mlp.Params) -> Bool[Array, ""]:
     """
     total = jnp.float32(0)
     for leaf in jax.tree.leaves(gradients):
-        by_row = leaf @ jnp.ones(leaf.shape[1], leaf.dtype) if leaf.ndim == 2 else leaf
-        total += jnp.sum(by_row)
+        sums = leaf @ jnp.ones(leaf.shape[-1], leaf.dtype)
+        total += jnp.sum(sums)
     return jnp.isfinite(total)
-
-
-def masks(state: State, rows: int) -> mlp.Masks:
-    """Dropout factors of this step; drawn only where the rate is above 0."""
-    if len(state.params) == 1:
-        return ()
-
-    total = sum(layer.b.shape[0] for layer in state.params[:-1])
-
-    def draw() -> Array:
-        # Threefry is keyed by two words: seed and step make a key without another hash.
-        words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
-        key = jax.random.wrap_key_data(words)
-        return mlp.kept_units(state.params, rows, key=key, rate=state.hyper.dropout)
-
-    # Bytes, not factors: where nothing is dropped, only this array of True is written.
-    kept = lax.cond(state.hyper.dropout > 0, draw, lambda: jnp.ones((rows, total), bool))
-    return mlp.masks_of(state.params, kept, state.hyper.dropout)
