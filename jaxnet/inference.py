@@ -31,6 +31,10 @@ class Model(NamedTuple):
     description: dict[str, Any]
     schema: dict[str, Any]
 
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.description["sizes"]))
+        return f"Model({self.description['task']}, {sizes}, classes {self.schema['class_names']})"
+
     @property
     def classes(self) -> np.ndarray:
         """The classes in the order of `predict_proba`'s columns, as they were in the data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from jaxnet import __version__
 from jaxnet.config import METRIC_DIRECTIONS, Config, dump_yaml, load_config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import NonFiniteError
+from jaxnet.errors import NonFiniteError, UserError
 from jaxnet.nn import mlp
 from jaxnet.nn.losses import LOSSES, Loss
 from jaxnet.outputs import model_file, records, run_directory
@@ -67,8 +67,10 @@ def train(
     config: Config | str | Path | Mapping[str, Any],
     *,
     run_dir: str | Path | None = None,
+    resume: bool = False,
     progress: bool = True,
     fit_threads: bool = False,
+    poll: Callable[[], None] = lambda: None,
     **overrides: Any,
 ) -> Run:
     """Train a config and leave a run directory behind.
@@ -76,9 +78,12 @@ def train(
     Args:
         config: path of a YAML file, a mapping of the same shape, or a loaded `Config`.
         run_dir: new directory for the run; by default runs/<config>-<time>.
+        resume: runs leave no checkpoints yet, so True starts afresh in an absent or empty
+            directory and is refused in any other.
         progress: show progress on standard error.
         fit_threads: let the network decide how many threads JAX gets (a process that has used JAX
             already keeps its own); the command line does.
+        poll: called after every stretch of steps; what it raises stops the run.
         overrides: config values by dotted key, `**{"optimizer.learning_rate": 0.01}`.
 
     Raises:
@@ -94,17 +99,21 @@ def train(
     ['test', 'validation']
     """
     begun = time.perf_counter()
+    if resume and run_dir is not None and Path(run_dir).is_dir() and any(Path(run_dir).iterdir()):
+        raise UserError(f"{run_dir}: runs leave no checkpoints yet to resume from; start a new one")
     config = load_config(config, overrides, extra_losses=registered_losses())
     data = load_data(config)
     job = plan_job(config, data)
     pinned = fit_threads and threads.pin(threads.choose(job.sizes, job.program.batch_size))
     enable_compilation_cache()
     doubts = selfcheck()
-    directory = run_directory.create(run_dir or run_directory.default_path(config.name))
+    directory = run_directory.create(
+        run_directory.default_path(config.name) if run_dir is None else run_dir
+    )
     with _status(directory, threads=1 if pinned else None):
         warnings = (*doubts, *data.warnings)
         _write_beginning(directory, config, data, warnings)
-        with _watching(config, data, warnings, directory, progress) as watch:
+        with _watching(config, data, warnings, directory, progress, poll) as watch:
             fitted = _fit(config, job, data, watch)
         metrics = _write_end(directory, config, job, data, fitted)
         seconds = {**fitted.seconds, "total": time.perf_counter() - begun}
@@ -146,7 +155,7 @@ def plan_job(config: Config, data: Dataset) -> Job:
         parametrisation="ntk" if config.model.init == "ntk" else "standard",
         engine=config.loss.gradient,
         optimizer=Optimizer(**optimizer, schedule=schedule),
-        batch_size=config.training.batch_size,
+        batch_size=min(config.training.batch_size, len(data.x_train)),
         precision=config.training.precision,
     )
     outputs = task.outputs(len(data.schema["classes"]))
@@ -157,6 +166,13 @@ def plan_job(config: Config, data: Dataset) -> Job:
 def _loss_options(config: Config, loss: Loss, activation: str) -> tuple[tuple[str, Any], ...]:
     """The options that the loss takes and the config sets; smoothing is an array of the state."""
     given = config.loss.model_dump(include={"gamma", "gamma_pos", "gamma_neg", "clip", "labels"})
+    set_for = {name for name, value in given.items() if value is not None and name != "labels"}
+    if config.loss.label_smoothing > 0:
+        set_for.add("label_smoothing")
+    if set_for - loss.options:
+        raise UserError(
+            f"loss.{min(set_for - loss.options)}: {loss.name} takes no such option; remove it"
+        )
     if isinstance(loss.activation, tuple):
         given["activation"] = activation
     return tuple(
@@ -213,7 +229,7 @@ def _status(directory: RunDirectory, **details: Any) -> Iterator[None]:
         yield
     except BaseException as error:
         state: records.State = "failed" if isinstance(error, Exception) else "stopped"
-        said = str(error) or type(error).__name__
+        said = str(error) if isinstance(error, Exception) else "interrupted"
         records.append_event(directory, state, error=said)
         records.write_status(directory, state, error=said)
         raise
@@ -227,6 +243,7 @@ def _watching(
     warnings: Sequence[str],
     directory: RunDirectory,
     show: bool,
+    poll: Callable[[], None],
 ) -> Iterator[Watch]:
     """Each epoch goes to metrics.jsonl, and to the terminal where the user wants to see it."""
 
@@ -234,7 +251,7 @@ def _watching(
         records.append_epoch(directory, record)
 
     if not show:
-        yield Watch(ended=ended)
+        yield Watch(ended=ended, advanced=lambda *_: poll())
         return
     with Progress(config.training.epochs, len(data.x_train)) as progress:
         rows = data.schema["rows"]
@@ -242,9 +259,22 @@ def _watching(
             f"{rows['train']} training, {rows['validation']} validation, {rows['test']} test rows, "
             f"{data.x_train.shape[1]} features; run directory {directory.path}"
         )
+        for note in data.notes:
+            progress.message(f"note: {note}")
         for warning in warnings:
             progress.message(f"warning: {warning}")
-        yield Watch(progress.compile_started, progress.compile_finished, progress.update, ended)
+
+        def advanced(*position: Any) -> None:
+            poll()
+            progress.update(*position)
+
+        yield Watch(
+            progress.compile_started,
+            progress.compile_finished,
+            advanced,
+            ended,
+            lambda f: progress.message(f"kept epoch {f.epoch} of {f.epochs}: {f.reason}"),
+        )
 
 
 def _write_beginning(
@@ -272,22 +302,35 @@ def _write_end(
         "loss": job.program.loss,
         "epoch": fitted.epoch,
     }
-    model_file.save(directory.model, _named(fitted.params), description)
     parts = {"validation": (data.x_val, data.y_val), "test": (data.x_test, data.y_test)}
+    ask: dict[str, Any] = {
+        "network": job.program.network,
+        "task_name": job.task.name,
+        "activation": job.activation,
+    }
+    predicted = {
+        part: evaluate.predict(fitted.params, x, **ask) for part, (x, _) in parts.items() if len(x)
+    }
+    _refuse_not_finite(fitted, predicted)
+    model_file.save(directory.model, _named(fitted.params), description)
     metrics: Metrics = {}
-    for part, (x, y) in parts.items():
-        if len(x):
-            p = evaluate.predict(
-                fitted.params,
-                x,
-                network=job.program.network,
-                task_name=job.task.name,
-                activation=job.activation,
-            )
-            shown = p[:, 0] if job.task.name == "binary" else p
-            metrics[part] = final_metrics(job.task.name, shown, y)
+    for part, p in predicted.items():
+        shown = p[:, 0] if job.task.name == "binary" else p
+        metrics[part] = final_metrics(job.task.name, shown, parts[part][1])
     records.write_metrics(directory, metrics)
     return metrics
+
+
+def _refuse_not_finite(fitted: Fitted, predicted: Mapping[str, np.ndarray]) -> None:
+    """A model that is not finite is never saved: its last update overflowed."""
+    numbers = (*_named(fitted.params).values(), *predicted.values())
+    if not all(np.isfinite(array).all() for array in numbers):
+        step = int(fitted.records[fitted.epoch - 1]["step"])
+        raise NonFiniteError(
+            f"parameters or outputs are not finite after step {step}; "
+            "lower optimizer.learning_rate",
+            step=step,
+        )
 
 
 def _named(params: mlp.Params) -> dict[str, np.ndarray]:

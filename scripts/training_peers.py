@@ -83,8 +83,9 @@ def jaxnet(given: Problem, precision: str = "float32", engine: str = "closed_for
     return run
 
 
-def plain_jax(given: Problem) -> Run:
+def plain_jax(given: Problem, one_thread: bool = False) -> Run:
     """A loop as anyone would write it: one jitted, donated step a call, optax's Adam."""
+    _limit_threads(one_thread)
     import jax
     import jax.numpy as jnp
     import optax
@@ -160,8 +161,15 @@ def torch(given: Problem, threads: int, autocast: bool = False, fused: bool = Tr
     return run
 
 
-def keras(given: Problem, steps_per_execution: int) -> Run:
+def _limit_threads(one_thread: bool) -> None:
+    """jaxnet takes one thread for small networks: its peers on JAX get the same chance."""
+    if one_thread:
+        os.environ["NPROC"] = "1"
+
+
+def keras(given: Problem, steps_per_execution: int, one_thread: bool = False) -> Run:
     """Keras 3 on JAX, through `fit`."""
+    _limit_threads(one_thread)
     os.environ["KERAS_BACKEND"] = "jax"
     import keras
 
@@ -210,12 +218,17 @@ def sklearn(given: Problem) -> Run:
 CONTESTANTS: dict[str, tuple[str, Callable[[Problem], Run]]] = {
     "jaxnet": ("jaxnet", jaxnet),
     "plain JAX loop": ("plain JAX loop", plain_jax),
+    "plain JAX loop, 1 thread": ("plain JAX loop", partial(plain_jax, one_thread=True)),
     "PyTorch, 1 thread": ("PyTorch", partial(torch, threads=1)),
     "PyTorch, 2 threads": ("PyTorch", partial(torch, threads=2)),
     "PyTorch, 1 thread, foreach": ("PyTorch", partial(torch, threads=1, fused=False)),
     "PyTorch, 2 threads, foreach": ("PyTorch", partial(torch, threads=2, fused=False)),
     "Keras on JAX, 1 step a call": ("Keras", partial(keras, steps_per_execution=1)),
     "Keras on JAX, 50 steps a call": ("Keras", partial(keras, steps_per_execution=50)),
+    "Keras on JAX, 50 steps a call, 1 thread": (
+        "Keras",
+        partial(keras, steps_per_execution=50, one_thread=True),
+    ),
     "scikit-learn": ("scikit-learn", sklearn),
     "jaxnet, bfloat16": ("jaxnet, bfloat16", partial(jaxnet, precision="bfloat16")),
     "jaxnet, backprop": ("jaxnet, backprop", partial(jaxnet, engine="backprop")),

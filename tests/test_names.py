@@ -10,7 +10,7 @@ from jaxnet.training.tasks import TASKS
 def test_activations():
     assert set(names.ACTIVATIONS) == set(activations.ACTIVATIONS)
     assert set(names.OUTPUT_ACTIVATIONS) == {*activations.ACTIVATIONS, "softmax"}
-    assert names.TASK_ACTIVATIONS == {name: task.activation for name, task in TASKS.items()}
+    assert {name: task.activation for name, task in TASKS.items()} == names.TASK_ACTIVATIONS
 
 
 def test_inits():

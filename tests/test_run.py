@@ -3,15 +3,16 @@
 import json
 import os
 
-import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas
 import pytest
 import yaml
 
 import jaxnet
 from jaxnet.config import load_config
-from jaxnet.errors import ConfigError, DataError, NonFiniteError, RunDirectoryError
+from jaxnet.errors import ConfigError, DataError, NonFiniteError, RunDirectoryError, UserError
 from jaxnet.outputs.records import read_lines
 from jaxnet.run import load_data
 from jaxnet.training.metrics import KEYS, final_metrics
@@ -161,10 +162,56 @@ def test_an_npz_by_path_with_its_own_test_rows(tmp_path):
     assert done.metrics["test"]["accuracy"] > 0.5
 
 
+def test_options_that_a_loss_of_ones_own_lacks_are_refused(tmp_path):
+    from jaxnet.nn.losses import ELEMENTWISE, make, register
+
+    register(
+        make(
+            "without_options",
+            layout=ELEMENTWISE,
+            activation="sigmoid",
+            value=lambda z, y: jnp.sum((z - y) ** 2, axis=1),
+            delta=lambda z, y: 2 * (z - y),
+        )
+    )
+    config = {"task": "binary", "data": {"source": "breast_cancer"}}
+    overrides = {"loss.name": "without_options", "loss.label_smoothing": 0.3}
+    with pytest.raises(UserError, match=r"loss\.label_smoothing: without_options takes no such"):
+        jaxnet.train(config, run_dir=tmp_path / "run", progress=False, **overrides)
+
+
+def test_a_data_frame_is_read_by_name(finished):
+    config, done = finished
+    model, data = jaxnet.load(done.directory), load_data(config)
+    frame = pandas.DataFrame(_raw_rows(config, data), columns=model.schema["features"])
+    expected = model.predict_proba(frame)
+    turned = frame[frame.columns[::-1]]
+    np.testing.assert_array_equal(model.predict_proba(turned), expected)
+    np.testing.assert_array_equal(model.predict_proba(frame.to_numpy()), expected)
+    with pytest.raises(DataError, match="which the model was trained with"):
+        model.predict_proba(frame.drop(columns=frame.columns[3]))
+
+
+def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
+    overrides = {"optimizer.learning_rate": 1e38, "training.epochs": 1}
+    overrides |= {"training.batch_size": 1000, "model.last_layer": "same"}
+    with pytest.raises(NonFiniteError, match="not finite after step 1"):
+        jaxnet.train(small(), run_dir=tmp_path / "run", progress=False, **overrides)
+    assert not (tmp_path / "run/model").exists()
+
+
+def test_resume_is_said_to_be_missing_where_there_is_something_to_resume(finished, tmp_path):
+    config, done = finished
+    with pytest.raises(UserError, match="no checkpoints yet"):
+        jaxnet.train(config, run_dir=done.directory, resume=True, progress=False)
+    fresh = jaxnet.train(config, run_dir=tmp_path / "new", resume=True, progress=False)
+    assert fresh.metrics == done.metrics
+
+
 def test_an_existing_directory_is_never_overwritten(finished):
     config, done = finished
     before = {path: path.read_bytes() for path in done.directory.rglob("*") if path.is_file()}
-    with pytest.raises(RunDirectoryError, match="never overwrites"):
+    with pytest.raises(RunDirectoryError, match=r"run: this directory holds something"):
         jaxnet.train(config, run_dir=done.directory, progress=False)
     assert before == {p: p.read_bytes() for p in done.directory.rglob("*") if p.is_file()}
 
@@ -230,13 +277,9 @@ def test_wrong_data_leaves_nothing_behind(tmp_path, y, x, text):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_second_run_with_other_rates_compiles_nothing(tmp_path):
+def test_a_second_run_with_other_rates_compiles_nothing(tmp_path, caplog):
     """The whole command's own programs, not only the training loop's."""
-    from jaxnet.training import epoch as epochs
-
     jaxnet.train(small(), run_dir=tmp_path / "first", progress=False)
-    functions = [epochs.compiled.cache_info().misses]
-    chex.clear_trace_counter()
     rates = {
         "optimizer.learning_rate": 0.1,
         "optimizer.weight_decay": 0.3,
@@ -244,5 +287,10 @@ def test_a_second_run_with_other_rates_compiles_nothing(tmp_path):
         "loss.label_smoothing": 0.2,
         "training.epochs": 3,
     }
-    jaxnet.train(small(), run_dir=tmp_path / "second", progress=False, **rates)
-    assert [epochs.compiled.cache_info().misses] == functions
+    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+        jaxnet.train(small(), run_dir=tmp_path / "second", progress=False, **rates)
+    compiled = [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
+    assert not compiled
+    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+        jax.jit(lambda x: x + len(tmp_path.name))(1.0)
+    assert any("Compiling" in r.getMessage() for r in caplog.records)  # it would have been heard

@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxnet.cli.output import emit
 from jaxnet.cli.parser import UsageError, add_items, split_items
+from jaxnet.cli.signals import polled
 
 _EXAMPLES = """\
 examples:
@@ -56,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
     # Imports jax, so only for a config that is sound.
     from jaxnet.run import train
 
-    done = train(config, run_dir=args.run_dir, progress=not args.quiet, fit_threads=True)
+    with polled() as poll:
+        done = train(
+            config, run_dir=args.run_dir, progress=not args.quiet, fit_threads=True, poll=poll
+        )
     show = results_as_json if args.json else results_as_text
     emit(show(str(done.directory), done.metrics))
     return 0

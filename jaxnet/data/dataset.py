@@ -155,6 +155,8 @@ def encode(schema: Mapping[str, Any], x: Any, *, what: str = "X") -> Array:
     jaxnet.errors.DataError: X: expected 30 columns ('mean radius', 'mean texture', 'mean ...
     """
     names = schema["features"]
+    if hasattr(x, "columns"):
+        x = _by_name(x, names, what)
     matrix = arrays.as_matrix(x.x if isinstance(x, Table) else x, what).x
     if matrix.shape[1] != len(names):
         raise DataError(
@@ -162,6 +164,17 @@ def encode(schema: Mapping[str, Any], x: Any, *, what: str = "X") -> Array:
             f"an array of shape {matrix.shape}"
         )
     return encoding.apply(encoding.from_json(schema["encoding"]), matrix, names=names, what=what)
+
+
+def _by_name(frame: Any, names: Sequence[str], what: str) -> Any:
+    """The columns of a data frame in the order of training; by place if it shares no name."""
+    given = set(map(str, frame.columns))
+    missing = [name for name in names if name not in given]
+    if len(missing) == len(names):
+        return frame
+    if missing:
+        raise DataError(f"{what}: no column {values(missing)}, which the model was trained with")
+    return frame[list(names)]
 
 
 def encode_labels(schema: Mapping[str, Any], y: Any, *, what: str = "y") -> Array:
@@ -176,6 +189,11 @@ def encode_labels(schema: Mapping[str, Any], y: Any, *, what: str = "y") -> Arra
 
 def _refuse_other_columns(table: Table, test: Table) -> None:
     """Both tables must have the same columns in the same order."""
+    if table.names and test.names and table.names != test.names:
+        raise DataError(
+            f"y of the test set: its names are {values(test.names)}, those of training "
+            f"{values(table.names)}; name them alike and in the same order"
+        )
     own, other = table.feature_names, test.feature_names
     if table.x.shape[1] != test.x.shape[1]:
         raise DataError(

@@ -187,8 +187,7 @@ def _refuse_empty(found: Split, shares: Sequence[float]) -> None:
     total = sum(len(part) for part in found)
     for name, part, share in zip(PARTS, found, shares, strict=True):
         if share > 0 and len(part) == 0:
-            fix = "" if name == "train" else f", or switch it off: data.split.{name}: 0"
             raise DataError(
                 f"too few rows to split: {total} rows leave none for {name} (a share of "
-                f"{share:.2g}); give more rows{fix}"
+                f"{share:.2g}); give more rows or another share"
             )

@@ -97,11 +97,11 @@ def init(
             raise UserError(f"no init is called {name!r}; choose from {', '.join(INITS)}")
     shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
     # One draw for all layers: compiling a generator for each would take seconds.
-    drawn = jax.random.normal(key, (sum(n_out * n_in for n_out, n_in in shapes),))
+    drawn = jax.random.normal(key, (sum(n_out * n_in for n_out, n_in in shapes),), jnp.float32)
     layers, start = [], 0
     for name, (n_out, n_in) in zip(schemes, shapes, strict=True):
         part = drawn[start : start + n_out * n_in].reshape(n_out, n_in)
-        layers.append(Layer(part * INITS[name](n_in, n_out) ** 0.5, jnp.zeros(n_out)))
+        layers.append(Layer(part * INITS[name](n_in, n_out) ** 0.5, jnp.zeros(n_out, jnp.float32)))
         start += n_out * n_in
     return tuple(layers)
 
@@ -132,14 +132,16 @@ def _narrow_product(dtype: Any, a: Array, W: Array) -> Array:
 # forward :: (a, W) -> (z, residuals)
 def _narrow_forward(dtype: Any, a: Array, W: Array) -> tuple[Array, Any]:
     narrow, W_narrow = a.astype(dtype), W.astype(dtype)
-    return contract(narrow, W_narrow, 1, 1), (narrow, W_narrow, jnp.zeros((), a.dtype))
+    types = jnp.zeros((), a.dtype), jnp.zeros((), W.dtype)
+    return contract(narrow, W_narrow, 1, 1), (narrow, W_narrow, types)
 
 
 # backward :: (residuals, dz) -> (da, dW)
 def _narrow_backward(dtype: Any, residuals: Any, dz: Array) -> tuple[Array, Array]:
-    a, W, like_a = residuals
+    a, W, (like_a, like_W) = residuals
     delta = dz.astype(dtype)
-    return contract(delta, W, 1, 0).astype(like_a.dtype), weight_gradient(delta, a)
+    da, dW = contract(delta, W, 1, 0), weight_gradient(delta, a)
+    return da.astype(like_a.dtype), dW.astype(like_W.dtype)
 
 
 _narrow_product.defvjp(_narrow_forward, _narrow_backward)

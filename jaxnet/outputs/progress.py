@@ -207,7 +207,7 @@ class _Terminal:
         self._clock = clock
         self._next = 0.0
         self._bar: Bar | None = Bar(
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=8),
             TextColumn("{task.description}", markup=False, table_column=one_line),
             console=Console(file=stream, highlight=False, markup=False, emoji=False),
             auto_refresh=False,

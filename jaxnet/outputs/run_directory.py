@@ -158,6 +158,8 @@ def _taken(path: Path) -> RunDirectoryError:
 def _problems_are_the_users(path: Path) -> Iterator[None]:
     try:
         yield
+    except RunDirectoryError:  # a ValueError too, which is caught below
+        raise
     except FileExistsError as error:
         if path.is_dir():  # another run was quicker with its first file
             raise _taken(path) from None

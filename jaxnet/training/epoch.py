@@ -146,8 +146,8 @@ def step(
     params, moments = optimizers.apply(
         program.optimizer, rates, gradients, state.moments, state.params, finite
     )
-    average = optimizers.follow(program.optimizer, state.average, params, finite)
     count = state.step + finite.astype(jnp.int32)
+    average = optimizers.follow(program.optimizer, state.average, params, count, finite)
     state = state._replace(params=params, moments=moments, average=average, step=count)
     return state, value, finite
 
@@ -169,7 +169,7 @@ def value_and_gradients(
     def with_dropout() -> tuple[Array, mlp.Params]:
         # Threefry is keyed by two words: seed and step make a key without another hash.
         words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
-        key, rate = jax.random.wrap_key_data(words), state.hyper.dropout
+        key, rate = jax.random.wrap_key_data(words, impl="threefry2x32"), state.hyper.dropout
         return by_engine(mlp.dropout_masks(state.params, x.shape[0], key=key, rate=rate))
 
     if len(state.params) == 1:

@@ -59,12 +59,14 @@ class Watch(NamedTuple):
         compiled: with the seconds that took.
         advanced: with epoch (from 1), part of it that is done, rows seen in all, last metrics.
         ended: with the record of each epoch.
+        finished: with what training gives.
     """
 
     compiling: Callable[[], None] = lambda: None
     compiled: Callable[[float], None] = lambda seconds: None
     advanced: Callable[[int, float, int, Mapping[str, float]], None] = lambda *_: None
     ended: Callable[[Metrics], None] = lambda record: None
+    finished: Callable[["Fitted"], None] = lambda fitted: None
 
 
 class Fitted(NamedTuple):
@@ -135,6 +137,7 @@ def fit(
         named = {f"validation_{name}": value for name, value in measured.items()}
         records.append({"epoch": number, "step": int(state.step), "train_loss": loss, **named})
         watch.ended(records[-1])
+        watch.advanced(number, 1.0, number * len(train.x), _shown(records))
         if plan.stopping is None:
             continue
         best = _better(best, number, measured, plan.stopping, state)
@@ -142,7 +145,9 @@ def fit(
             reason = f"no better {plan.stopping.metric} in {plan.stopping.patience} epochs"
             break
     params, epoch = (best.params, best.epoch) if best else (predicting(state), len(records))
-    return Fitted(params, epoch, len(records), reason, records, seconds)
+    fitted = Fitted(params, epoch, len(records), reason, records, seconds)
+    watch.finished(fitted)
+    return fitted
 
 
 def _check_metric(stopping: Stopping | None, task: str) -> None:
@@ -207,14 +212,20 @@ def _epoch(
         rate = max(min(count, steps - done) / (time.perf_counter() - begun), 1.0)
         done += min(count, steps - done)
         seen = (number - 1) * rows + min(done * program.batch_size, rows)
-        watch.advanced(number, done / steps, seen, {"loss": loss / weight, **_last(records)})
+        shown = {**_shown(records), "loss": loss / weight}
+        watch.advanced(number, done / steps, seen, shown)
     return state, loss / weight, rate
 
 
-def _last(records: list[Metrics]) -> Metrics:
-    """The validation metrics of the epoch before, for the progress line."""
-    shown = ("validation_log_loss", "validation_accuracy")
-    return {name: records[-1][name] for name in shown if records and name in records[-1]}
+def _shown(records: list[Metrics]) -> Metrics:
+    """What the progress line shows of the last epoch, under short names."""
+    names = {
+        "loss": "train_loss",
+        "val": "validation_log_loss",
+        "acc": "validation_accuracy",
+    }
+    last = records[-1] if records else {}
+    return {name: last[key] for name, key in names.items() if key in last}
 
 
 def _better(

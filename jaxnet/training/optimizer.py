@@ -191,11 +191,17 @@ def _adam(
     return params, moments._replace(count=count, mu=mu, nu=nu)
 
 
-def follow(optimizer: Optimizer, average: Any, params: Any, finite: Any) -> Any:
-    """The moving average of the parameters after an update; () without one."""
+def follow(optimizer: Optimizer, average: Any, params: Any, steps: Any, finite: Any) -> Any:
+    """The moving average of the parameters after update number `steps`; () without one.
+
+    Its decay grows as (1 + t) / (10 + t) up to the one that was asked for: a short run would
+    otherwise stay with its initial parameters.
+    """
     if optimizer.ema is None:
         return average
-    return _where(finite, optax.incremental_update(params, average, 1 - optimizer.ema), average)
+    t = steps.astype(jnp.float32)
+    decay = jnp.minimum(optimizer.ema, (1 + t) / (10 + t))
+    return _where(finite, optax.incremental_update(params, average, 1 - decay), average)
 
 
 def _where(condition: Any, after: Any, before: Any) -> Any:

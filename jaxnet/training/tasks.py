@@ -153,9 +153,26 @@ def find_loss(task: Task, name: str, activation: str | None = None) -> tuple[Los
             f"{PAIR_REASON}. Use {', '.join(task.losses)}"
         )
     loss = LOSSES[registered]
+    if loss.layout.name not in _LAYOUTS[task.name]:
+        raise LossPairError(
+            f"{name} takes {loss.layout.accepts}, which task {task.name} has not: {PAIR_REASON}"
+        )
     if isinstance(loss.activation, tuple):
         return loss, loss.output_activation(activation=activation or task.activation)
+    if (loss.activation == "softmax") != (task.activation == "softmax"):
+        raise LossPairError(
+            f"{name} stands behind {loss.activation}, the outputs of task {task.name} behind "
+            f"{task.activation}: {PAIR_REASON}"
+        )
     return loss, loss.output_activation(activation=activation)
+
+
+# Layouts of losses that take the logits and targets of a task.
+_LAYOUTS = {
+    "binary": ("binary", "elementwise", "outputs"),
+    "multiclass": ("multiclass", "outputs"),
+    "multilabel": ("multilabel", "elementwise", "outputs"),
+}
 
 
 def _is_of_another_task(name: str) -> bool:

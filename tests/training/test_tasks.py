@@ -35,6 +35,20 @@ def test_a_loss_of_another_task_is_refused_with_the_reason(task, loss):
         find_loss(find_task(task), loss)
 
 
+def test_a_loss_of_ones_own_must_fit_the_task():
+    from jaxnet.nn.losses import ELEMENTWISE, MULTICLASS, make, register
+
+    def zero(z, y):
+        return jnp.zeros(len(z))
+
+    delta = jnp.zeros_like
+    register(make("of_classes", layout=MULTICLASS, activation="softmax", value=zero, delta=delta))
+    register(make("of_labels", layout=ELEMENTWISE, activation="sigmoid", value=zero, delta=delta))
+    for task, name in (("binary", "of_classes"), ("multiclass", "of_labels")):
+        with pytest.raises(LossPairError, match="belongs to one pair"):
+            find_loss(find_task(task), name)
+
+
 def test_an_activation_of_another_pair_is_refused():
     with pytest.raises(LossPairError, match="cannot stand behind 'softmax'"):
         find_loss(find_task("binary"), "cross_entropy", "softmax")

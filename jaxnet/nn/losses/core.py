@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
 from jaxnet.errors import LossPairError, UserError
-from jaxnet.nn.losses.layout import Layout
+from jaxnet.nn.losses.layout import Layout, as_targets
 from jaxnet.nn.precision import wide_type
 
 Arrays: TypeAlias = dict[str, Any]
@@ -84,7 +84,10 @@ class Loss:
         return _closed_form(self, words, z, y, arrays)
 
     def forward_mode(self, logits: ArrayLike, targets: ArrayLike, **options: Any) -> Array:
-        """The same losses and delta as a `custom_jvp`: serves jvp, linearize and hessian too."""
+        """The same losses and delta as a `custom_jvp`: serves jvp, linearize and hessian too.
+
+        Unlike `loss(...)`, a row that is not finite spoils its gradient even at weight 0.
+        """
         z, y, words, arrays = self.prepare(logits, targets, options)
         return _forward_mode(self, words, z, y, arrays)
 
@@ -133,7 +136,7 @@ class Loss:
                 f"{self.name} takes no option {', '.join(map(repr, sorted(unknown)))}; "
                 f"it takes {', '.join(sorted(self.options)) or 'none'}"
             )
-        z, y = self.layout.check(self.name, jnp.asarray(logits), jnp.asarray(targets))
+        z, y = self.layout.check(self.name, jnp.asarray(logits), as_targets(targets))
         words = tuple(sorted((k, v) for k, v in options.items() if isinstance(v, str)))
         if isinstance(self.activation, str):
             words = tuple((k, v) for k, v in words if k != "activation")
@@ -173,10 +176,19 @@ def _forward(loss: Loss, words: Words, z: Array, y: Array, arrays: Arrays) -> tu
 # backward :: (residuals, cotangent (m,)) -> (dz, dy, d options)
 def _backward(loss: Loss, words: Words, residuals: Any, g: Array) -> tuple[Any, Any, Any]:
     z, y, arrays = residuals
-    dz = scale_rows(g, _delta(loss, z, y, words, arrays)).astype(z.dtype)
+    delta = _delta(loss, z, y, words, arrays)
+    dz = scale_rows(g, delta).astype(z.dtype)
+    # A masked row must not reach the other gradients either: its logits could hold a NaN.
+    lost = ~jnp.isfinite(delta).reshape(delta.shape[0], -1).all(axis=1) & (g == 0)
+    z, y = _zero_rows(lost, z), _zero_rows(lost, y)
     # Targets and options enter the value linearly or smoothly: autodiff loses nothing there.
     _, pull = jax.vjp(lambda y, arrays: _value(loss, z, y, words, arrays), y, arrays)
     return dz, *pull(g)
+
+
+def _zero_rows(rows: Array, x: Array) -> Array:
+    rows = rows.reshape(rows.shape + (1,) * (x.ndim - 1))
+    return jnp.where(rows, jnp.zeros_like(x), x)
 
 
 _closed_form.defvjp(_forward, _backward)
@@ -196,7 +208,7 @@ def _tangent(loss: Loss, words: Words, primals: Any, tangents: Any) -> tuple[Arr
         lambda y, arrays: _value(loss, z, y, words, arrays), (y, arrays), (dy, d_arrays)
     )
     products = _delta(loss, z, y, words, arrays) * dz.astype(value.dtype)
-    return value, along_rest + products.reshape(value.shape[0], -1).sum(axis=1)
+    return value, along_rest + (products.sum(axis=1) if products.ndim == 2 else products)
 
 
 def scale_rows(g: Float[Array, " m"], delta: Float[Array, "m ..."]) -> Float[Array, "m ..."]:

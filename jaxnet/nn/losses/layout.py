@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from jaxnet.errors import UserError
 
@@ -39,6 +39,16 @@ class ShapeError(UserError, TypeError):
 def is_integer(y: Array) -> bool:
     """Whether targets are labels (integers or booleans) rather than probabilities."""
     return bool(jnp.issubdtype(y.dtype, jnp.integer) or y.dtype == jnp.bool_)
+
+
+def as_targets(targets: ArrayLike) -> Array:
+    """Targets as an array; integers beyond int32 stay beyond every class instead of wrapping."""
+    if isinstance(targets, np.ndarray) and targets.dtype.kind in "iu":
+        targets = np.minimum(targets, np.iinfo(np.int32).max)
+        if targets.dtype.kind == "i":
+            targets = np.maximum(targets, -1)
+        return jnp.asarray(targets.astype(np.int32))
+    return jnp.asarray(targets)
 
 
 def _refuse(name: str, accepts: str, z: Array, y: Array) -> ShapeError:

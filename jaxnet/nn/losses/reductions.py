@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Num
 
 from jaxnet.errors import UserError
+from jaxnet.nn.precision import wide_type
 
 Weights = Num[ArrayLike, "..."] | Bool[ArrayLike, "..."] | None
 Values = Float[ArrayLike, "..."]
@@ -28,6 +29,7 @@ def totals(values: Values, weights: Weights = None) -> tuple[Float[Array, ""], F
     values = jnp.asarray(values)
     if values.ndim != 1:
         raise UserError(f"reductions take one loss an example, shape (m,); got {values.shape}")
+    values = values.astype(wide_type(values.dtype))
     if weights is None:
         return jnp.sum(values), jnp.asarray(values.shape[0], values.dtype)
     w = jnp.asarray(weights).astype(values.dtype)

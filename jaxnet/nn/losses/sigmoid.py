@@ -70,7 +70,8 @@ def _row(weight: Array, size: int, option: str, what: str) -> Array:
 
 def times(c: Array, x: Array) -> Array:
     """c x, with 0 for a target of 0 against a logit of -inf or inf (a masked class)."""
-    return jnp.where((c == 0) & jnp.isinf(x), 0, c * x)
+    absent = (c == 0) & jnp.isinf(x)
+    return jnp.where(absent, 0, c * jnp.where(absent, 0, x))
 
 
 def behind_sigmoid(name: str, layout: Layout, sides: Sides, own: tuple[str, ...], doc: str) -> Loss:
