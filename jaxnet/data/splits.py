@@ -92,12 +92,12 @@ def _quota(size: Array, total: int, cap: Array, can_spare: Array, rank: Array) -
     Where there is room, each class that can spare a row first gets one.
     """
     cap = np.maximum(cap, 0)
-    exact = size * (total / max(size.sum(), 1))
+    exact = size * (total / max(int(size.sum()), 1))
     reserved = can_spare.astype(np.int64)
     if reserved.sum() > total:
         reserved[:] = 0
     wanted = np.maximum(exact - reserved, 0.0)
-    wanted *= (total - reserved.sum()) / max(wanted.sum(), 1.0)
+    wanted *= (total - reserved.sum()) / max(float(wanted.sum()), 1.0)
     number = np.minimum(reserved + np.floor(wanted).astype(np.int64), cap)
     by_remainder = np.lexsort((rank, np.floor(wanted) - wanted))
     while (left := total - number.sum()) > 0 and np.any(number < cap):

@@ -50,7 +50,7 @@ def worst(got: Any, expected: np.ndarray, scale: np.ndarray, where: Any = True) 
     errors[where & (invented | ~np.isfinite(got - expected) | ~np.isfinite(errors))] = ALL_LOST
     if not errors.size:
         return Worst(0.0, (), 0.0, 0.0)
-    index = tuple(int(i) for i in np.unravel_index(errors.argmax(), errors.shape))
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), errors.shape))
     return Worst(float(errors[index]), index, float(got[index]), float(expected[index]))
 
 
