@@ -1,6 +1,8 @@
 """Activations and their derivatives against exact arithmetic, over the range of float32."""
 
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +63,25 @@ TOLERANCES = {"gelu": 6e-6}
 GRID = np.concatenate([np.linspace(-80, 80, 161), np.linspace(-4, 4, 101)]).astype(np.float32)
 
 
+@cache
+def computed() -> dict[str, dict[str, Any]]:
+    """Values and derivatives of every activation on the grid, in one program."""
+
+    @jax.jit
+    def program(z):
+        return {
+            name: {
+                "f": f(z),
+                "derivative": derivative(z),
+                "grad": jax.grad(lambda z, f=f: jnp.sum(f(z)))(z),
+                "jvp": jax.jvp(f, (z,), (jnp.ones_like(z),)),
+            }
+            for name, (f, derivative) in ACTIVATIONS.items()
+        }
+
+    return jax.tree.map(np.asarray, program(jnp.asarray(GRID)))
+
+
 def test_every_activation_has_a_formula_here():
     assert set(FORMULAS) == set(ACTIVATIONS)
 
@@ -81,10 +102,9 @@ def test_values_and_derivatives_keep_their_digits_everywhere(name: str):
         points = [mpf(float(z)) for z in GRID]
         values, slopes = [f(z) for z in points], [mpf(slope(z)) for z in points]
         terms = [TERMS.get(name, lambda z: abs(mpf(slope(z))))(z) for z in points]
-        z = jnp.asarray(GRID)
         limit = TOLERANCES.get(name, 1e-6)
-        assert worst(np.asarray(ACTIVATIONS[name].f(z)), values, [abs(v) for v in values]) < limit
-        assert worst(np.asarray(ACTIVATIONS[name].derivative(z)), slopes, terms) < limit
+        assert worst(computed()[name]["f"], values, [abs(v) for v in values]) < limit
+        assert worst(computed()[name]["derivative"], slopes, terms) < limit
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
@@ -100,23 +120,26 @@ def test_saturated_derivatives_are_not_zero(name: str):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_jax_differentiates_through_the_closed_form(name: str):
-    f, derivative = ACTIVATIONS[name]
-    z = jnp.asarray(GRID)
-    by_jax = jax.jit(jax.grad(lambda z: jnp.sum(f(z))))(z)
-    close(by_jax, jax.jit(derivative)(z), 3e-7)
-    forward, slope = jax.jit(lambda z: jax.jvp(f, (z,), (jnp.ones_like(z),)))(z)
-    close(slope, derivative(z), 3e-7)
-    close(forward, f(z), 3e-7)
+    found = computed()[name]
+    close(found["grad"], found["derivative"], 3e-7)
+    close(found["jvp"][0], found["f"], 3e-7)
+    close(found["jvp"][1], found["derivative"], 3e-7)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_the_second_derivative_is_that_of_the_formula(name: str):
+def test_second_derivatives_are_those_of_the_formulas():
+    points = [-30.0, -3.5, -0.7, 0.9, 2.5, 30.0]
+
+    @jax.jit
+    def second(z):
+        return {
+            name: jax.vmap(jax.grad(jax.grad(found.f)))(z) for name, found in ACTIVATIONS.items()
+        }
+
     with jax.enable_x64(True):
-        z = jnp.asarray([-30.0, -3.5, -0.7, 0.9, 2.5, 30.0])
-        second = jax.vmap(jax.grad(jax.grad(ACTIVATIONS[name].f)))(z)
+        by_name = second(jnp.asarray(points))
     with mpmath.workdps(60):
-        exact = [float(mpmath.diff(FORMULAS[name][1], mpf(float(x)))) for x in z]
-    close(second, exact, 1e-12)
+        for name, found in by_name.items():
+            close(found, [float(mpmath.diff(FORMULAS[name][1], mpf(x))) for x in points], 1e-12)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -144,14 +167,24 @@ def test_softmax_product_is_that_of_the_dense_jacobian():
     with jax.enable_x64(True):
         z = jnp.asarray(rng.normal(size=(20, 5)) * np.logspace(-2, 1.5, 20)[:, None])
         v = jnp.asarray(rng.normal(size=z.shape))
-        a = np.asarray(activations.softmax(z))
-        dense = np.einsum("mj,jk->mjk", a, np.eye(5)) - np.einsum("mj,mk->mjk", a, a)
-        expected = np.einsum("mjk,mk->mj", dense, v)
-        close(activations.softmax_jacobian_product(z, v), expected, 1e-13)
-        by_jax = jax.vjp(activations.softmax, z)[1](v)[0]
-        close(by_jax, expected, 1e-13)
-        close(jax.vmap(jax.jacfwd(activations.softmax))(z), dense, 1e-13)
-        close(jax.vmap(jax.jacrev(activations.softmax))(z), dense, 1e-13)
+
+        @jax.jit
+        def program(z, v):
+            return (
+                activations.softmax(z),
+                activations.softmax_jacobian_product(z, v),
+                jax.vjp(activations.softmax, z)[1](v)[0],
+                jax.vmap(jax.jacfwd(activations.softmax))(z),
+                jax.vmap(jax.jacrev(activations.softmax))(z),
+            )
+
+        a, product, by_jax, *jacobians = map(np.asarray, program(z, v))
+    dense = np.einsum("mj,jk->mjk", a, np.eye(5)) - np.einsum("mj,mk->mjk", a, a)
+    expected = np.einsum("mjk,mk->mj", dense, v)
+    close(product, expected, 1e-13)
+    close(by_jax, expected, 1e-13)
+    for jacobian in jacobians:
+        close(jacobian, dense, 1e-13)
 
 
 def test_softmax_keeps_its_digits_and_its_complement():
@@ -171,7 +204,7 @@ def test_softmax_of_ties_and_of_masked_classes():
     z = jnp.asarray([[1.0, 1.0, -jnp.inf], [-jnp.inf, 3.0, -jnp.inf]])
     np.testing.assert_array_equal(activations.softmax(z), [[0.5, 0.5, 0], [0, 1, 0]])
     np.testing.assert_array_equal(activations.softmax_parts(z).complement[1], [1, 0, 1])
-    slopes = jax.vmap(jax.jacrev(activations.softmax))(z)
+    slopes = jax.jit(jax.vmap(jax.jacrev(activations.softmax)))(z)
     np.testing.assert_allclose(slopes[0, :2, :2], [[0.25, -0.25], [-0.25, 0.25]])
 
 

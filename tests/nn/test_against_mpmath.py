@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from jaxnet.nn.losses import LOSSES
+from jaxnet.nn.losses import LOSSES, Loss
 
 Z = [-80, -40, -17.5, -8.25, -2.75, -1, -0.5, -1e-3, 0, 1e-3, 0.25, 1, 3.125, 7, 16.75, 45, 80]
 ROWS = [
@@ -112,6 +112,12 @@ def compare(got: Any, exact: list[mpf], scale: Any, tolerance: float) -> None:
             assert error <= tolerance, (found, float(right), error)
 
 
+def of_loss(loss: Loss, options: dict[str, Any]) -> Any:
+    """(z, y) -> value, delta and scale, compiled."""
+    parts = (loss, loss.delta, loss.scale)
+    return jax.jit(lambda z, y: [part(z, y, **options) for part in parts])
+
+
 def name(formula: Formula) -> str:
     return f"{formula.loss}-{formula.options}"
 
@@ -125,10 +131,8 @@ def test_losses_of_one_logit(formula: Formula, dtype: Any, tolerance: float):
     slopes = [mpmath.diff(partial(formula.formula, y=y), z, h=mpf(10) ** -60) for z, y in points]
     loss = LOSSES[formula.loss]
     with jax.enable_x64(dtype == np.float64):
-        z, y = (jnp.asarray(column)[:, None] for column in grid.T)
-        value = loss(z, y, **formula.options)
-        delta = loss.delta(z, y, **formula.options)
-        scale = loss.scale(z, y, **formula.options)
+        columns = (jnp.asarray(column)[:, None] for column in grid.T)
+        value, delta, scale = of_loss(loss, formula.options)(*columns)
     # The square of a - y doubles the error of a - y, which is relative to a + y.
     terms = np.abs(value) + (np.abs(grid[:, 1]) if formula.loss == "squared_error" else 0)
     compare(value, values, terms, tolerance)
@@ -177,9 +181,7 @@ def test_losses_behind_softmax(loss, options, formula, dtype, tolerance, soft):
         z = jnp.asarray([z for z, _ in grid], dtype)
         y = jnp.asarray([y for _, y in grid], dtype)
         y = y if soft else jnp.argmax(y, axis=1)
-        value = LOSSES[loss](z, y, **options)
-        delta = LOSSES[loss].delta(z, y, **options)
-        scale = LOSSES[loss].scale(z, y, **options)
+        value, delta, scale = of_loss(LOSSES[loss], options)(z, y)
     compare(value, values, value, tolerance)
     compare(delta, slopes, scale, tolerance)
 

@@ -1,6 +1,6 @@
 """The lecture's backward pass, written out, against `jax.value_and_grad` of the same mean loss."""
 
-from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -57,22 +57,24 @@ def draw(case: Case, dtype: Any = np.float32) -> dict[str, Any]:
     layout = LOSSES[case.loss].layout.name
     outputs = 1 if layout == "binary" else K
     sizes = (INPUTS, *(9, 8, 6)[: case.depth - 1], outputs)
-    drawn = mlp.init(jax.random.key(case.depth), sizes, scheme="lecun")
-    params = tuple(
-        mlp.Layer(W, b + jnp.asarray(rng.normal(size=b.shape), b.dtype)) for W, b in drawn
-    )
+    drawn = [
+        (rng.normal(size=(n_out, n_in)) / n_in**0.5, rng.normal(size=n_out))
+        for n_in, n_out in pairwise(sizes)
+    ]
+    params = tuple(mlp.Layer(*(jnp.asarray(part, dtype) for part in layer)) for layer in drawn)
     labels = rng.integers(
         0, outputs if layout == "multiclass" else 2, (M, outputs)[: 2 - (layout == "multiclass")]
     )
     weights = np.array([1, 0, 2.5, 0.5, 1, 1, 0]) if case.weighted else None
-    masks = mlp.dropout_masks(params, M, key=jax.random.key(3), rate=0.4) if case.dropout else ()
-    widen = partial(jax.tree.map, lambda x: jnp.asarray(np.asarray(x), dtype))
+    masks = tuple(
+        jnp.asarray((rng.random((M, len(layer.b))) > 0.4) / 0.6, dtype) for layer in params[:-1]
+    )
     return {
-        "params": widen(params),
+        "params": params,
         "x": jnp.asarray(rng.normal(size=(M, INPUTS)), dtype),
         "targets": jnp.asarray(labels, jnp.int32),
         "weights": None if weights is None else jnp.asarray(weights, dtype),
-        "masks": widen(masks),
+        "masks": masks if case.dropout else (),
     }
 
 
@@ -132,14 +134,12 @@ def test_the_cases_cover_losses_activations_and_depths():
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_gradients_equal_those_of_jax(case: Case):
     given = draw(case)
-    run = jax.jit(lambda given: (by_hand(case, given), by_jax(case, given)))
+    run = jax.jit(
+        lambda given: (by_hand(case, given), by_jax(case, given)), compiler_options=UNOPTIMISED
+    )
     compare(*run(given), 2e-6)
     with jax.enable_x64(True):
-        wide = draw(case, np.float64)
-        run = jax.jit(
-            lambda given: (by_hand(case, given), by_jax(case, given)), compiler_options=UNOPTIMISED
-        )
-        compare(*run(wide), 1e-13)
+        compare(*run(draw(case, np.float64)), 1e-13)
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[5], CASES[10]], ids=name)
@@ -151,7 +151,7 @@ def test_gradients_in_bfloat16_equal_those_of_jax(case: Case):
         compiler_options=UNOPTIMISED,
     )
     got, expected = run(given)
-    compare(got, expected, 1e-2)
+    compare(got, expected, 2e-2)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(got[1]))
 
 

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.errors import UserError, did_you_mean
-from jaxnet.nn.activations import ACTIVATIONS
 from jaxnet.nn.gradcheck.checks import DTYPES, Asked, cases
 from jaxnet.nn.gradcheck.points import Pair, Range
 from jaxnet.nn.gradcheck.report import Case, GradientError, Report, explain
@@ -29,7 +28,7 @@ __all__ = ["Case", "GradientError", "Report", "check", "explain", "run"]
 
 # Output activations of a loss that has a choice (squared error): those that classifiers use.
 USUAL_OUTPUTS = ("identity", "sigmoid", "tanh", "softmax")
-HIDDEN = tuple(name for name in ACTIVATIONS if name != "identity")
+HIDDEN = ("relu", "gelu", "tanh", "silu", "elu", "softplus", "selu", "leaky_relu", "sigmoid")
 WORKERS = 2  # compiling takes the time, and does not hold Python's lock
 
 
@@ -37,7 +36,8 @@ def run(names: Iterable[str] | str | None = None, *, networks: bool = True) -> R
     """Check registered losses: all of them, or those named.
 
     Each stands behind its output activations, in float32 and bfloat16, with hard, soft, smoothed
-    and weighted targets; then behind a network, whose hidden activation changes from loss to loss.
+    and weighted targets. Then each behind a network, whose hidden activation changes from loss to
+    loss; of a loss with a choice of output activations one is taken.
 
     Args:
         names: of `losses.LOSSES`; None: all.
@@ -54,12 +54,12 @@ def run(names: Iterable[str] | str | None = None, *, networks: bool = True) -> R
     for name in chosen:
         if name not in LOSSES:
             raise UserError(f"no loss is called {name!r}{did_you_mean(name, LOSSES)}")
-    hidden = cycle(HIDDEN)
-    return _report(
-        Asked(pair, Range(), {}, (next(hidden),) if networks else (), DTYPES, None)
-        for name in chosen
-        for pair in _pairs(LOSSES[name])
-    )
+    asked = []
+    for name, hidden in zip(chosen, cycle(HIDDEN), strict=False):
+        *others, last = _pairs(LOSSES[name])
+        asked += [Asked(pair, Range(), {}, (), DTYPES, None) for pair in others]
+        asked.append(Asked(last, Range(), {}, (hidden,) if networks else (), DTYPES, None))
+    return _report(asked)
 
 
 def check(

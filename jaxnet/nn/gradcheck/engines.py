@@ -80,18 +80,15 @@ def _ours_as_called(pair: Pair, points: Points) -> list[tuple[Array, Array | Non
     return [_ours(pair, kind, batch, of) for _, kind, batch, of in work(points)]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 3), compiler_options=UNOPTIMISED)
-def _ours_alike(pair: Pair, kind: str, batch: Batch, of: str) -> tuple[Array, Array | None]:
-    return _ours(pair, kind, batch, of)
+@partial(jax.jit, static_argnums=(0, 1, 3, 4), compiler_options=UNOPTIMISED)
+def _alike(pair: Pair, kind: str, batch: Batch, of: str, with_ours: bool) -> Gradients:
+    """By autodiff of the usual form and, if asked, by us."""
+    theirs = _gradient(pair, kind, partial(usual_losses, pair), batch, of)
+    closed, twin = _ours(pair, kind, batch, of) if with_ours else (None, None)
+    return Gradients(closed, twin, theirs)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 3), compiler_options=UNOPTIMISED)
-def _theirs(pair: Pair, kind: str, batch: Batch, of: str) -> Array:
-    """By autodiff of the usual form."""
-    return _gradient(pair, kind, partial(usual_losses, pair), batch, of)
-
-
-def _alike(pair: Pair, scope: str, kind: str, batch: Batch) -> tuple[str, Batch]:
+def _shared(pair: Pair, scope: str, kind: str, batch: Batch) -> tuple[str, Batch]:
     """Arguments of a form that most kinds share, so that one program serves them."""
     if scope != "logits":
         return kind, batch
@@ -105,7 +102,10 @@ def measure(pair: Pair, points: Points) -> list[Gradients]:
     as_called = iter(_ours_as_called(pair, points) if is_float32 else ())
     found = []
     for scope, kind, batch, of in work(points):
-        alike = *_alike(pair, scope, kind, batch), of
-        closed, twin = next(as_called) if is_float32 else _ours_alike(pair, *alike)
-        found.append(Gradients(closed, twin, _theirs(pair, *alike)))
+        kind, batch = _shared(pair, scope, kind, batch)
+        gradients = _alike(pair, kind, batch, of, not is_float32)
+        if is_float32:
+            closed, twin = next(as_called)
+            gradients = gradients._replace(closed_form=closed, forward_mode=twin)
+        found.append(gradients)
     return found
