@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     prepare_streams()
     # Before jax is imported: jaxlib 0.10 raises a false alarm for each program from its cache.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A process that has imported jax hands down the level 1 that jax sets: that is no one's wish.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except SystemExit as leaving:  # --help and --version

@@ -171,6 +171,23 @@ def test_a_label_that_names_no_class_is_nan_in_value_and_gradient(row: Row):
         assert np.isfinite(np.delete(slope, 3, axis=0)).all()
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64", "uint64", "bool"])
+def test_integers_of_every_size_are_targets(dtype: str):
+    z = jnp.asarray([[0.5, -1.0, 2.0], [0.0, 1.0, 3.0]])
+    y = np.array([1, 0], dtype)
+    close(losses.categorical_cross_entropy(z, y), [3.2413, 3.1698], 1e-4)
+    close(losses.binary_cross_entropy(z[:, 0], y), [0.4741, 0.6931], 1e-4)
+    close(losses.squared_error(z[:, 0], y), [0.125, 0], 1e-6)
+
+
+def test_integers_beyond_int32_name_no_class_and_negative_targets_stay():
+    z = jnp.zeros((3, 3))
+    far = np.array([2**32 + 1, -(2**32) + 1, 1], np.int64)
+    same(np.isnan(losses.categorical_cross_entropy(z, far)), [True, True, False])
+    same(np.isnan(losses.binary_cross_entropy(z[:, 0], far)), [True, True, False])
+    same(losses.squared_error(z[:, 0], np.array([-5, 7, -1])), [12.5, 24.5, 0.5])
+
+
 @pytest.mark.parametrize("targets", ["labels", "rows"])
 @pytest.mark.parametrize("options", [{}, {"class_weight": np.float32([0.5, 2, 1.5])}])
 def test_masked_classes_are_legal(targets: str, options: dict[str, Any]):

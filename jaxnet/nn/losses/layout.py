@@ -42,13 +42,17 @@ def is_integer(y: Array) -> bool:
 
 
 def as_targets(targets: ArrayLike) -> Array:
-    """Targets as an array; integers beyond int32 stay beyond every class instead of wrapping."""
+    """Targets as an array; integers beyond int32 stay beyond every class instead of wrapping.
+
+    False and True become 0 and 1.
+    """
     if isinstance(targets, np.ndarray) and targets.dtype.kind in "iu":
-        targets = np.minimum(targets, np.iinfo(np.int32).max)
-        if targets.dtype.kind == "i":
-            targets = np.maximum(targets, -1)
+        ends = np.iinfo(np.int32)
+        if targets.dtype.itemsize >= 4:  # a shorter type fits, and has no room for these ends
+            targets = np.clip(targets, max(ends.min, np.iinfo(targets.dtype).min), ends.max)
         return jnp.asarray(targets.astype(np.int32))
-    return jnp.asarray(targets)
+    found = jnp.asarray(targets)
+    return found.astype(jnp.int32) if found.dtype == jnp.bool_ else found
 
 
 def _refuse(name: str, accepts: str, z: Array, y: Array) -> ShapeError:
