@@ -10,7 +10,10 @@ from jaxnet.config.problems import KeyPath, shown
 from jaxnet.config.schema import Config, DataConfig
 
 Found = Iterator[tuple[KeyPath, str]]
-_TABLES = (".csv", ".csv.gz", ".parquet")
+TABLES = (".csv", ".csv.gz", ".parquet")
+ARRAYS = (".npz",)
+_FILES = ("train", "validation", "test")
+_ONLY_FILES = ("validation", "test", "features", "target", "positive", "columns", "drop", "missing")
 
 
 def one_place(config: Config) -> Found:
@@ -18,7 +21,7 @@ def one_place(config: Config) -> Found:
     source, train = config.data.source, config.data.train
     if source is None and train is None:
         sets = ", ".join(BUILTIN_SOURCES)
-        yield ("data",), f"needs source (one of {sets}) or train (an .npz file)"
+        yield ("data",), f"needs train (a .csv, .parquet or .npz file) or source (one of {sets})"
     if source is not None and train is not None:
         text = f"given together with data.source: {source}; remove one of the two"
         yield ("data", "train"), text
@@ -38,30 +41,79 @@ def file_keys(config: Config) -> Found:
     """Keys that only files use."""
     if config.data.source is None or config.data.train is not None:
         return
-    for key in ("test", "features", "target"):
-        if getattr(config.data, key) != DataConfig.model_fields[key].default:
+    for key in _ONLY_FILES:
+        field = DataConfig.model_fields[key]
+        if getattr(config.data, key) != field.get_default(call_default_factory=True):
             text = f"belongs to data.train; the built-in set {config.data.source} does not use it"
             yield ("data", key), text
+    for key in ("group", "file"):
+        if getattr(config.data.split, key) is not None:
+            text = f"belongs to data.train; the built-in set {config.data.source} does not use it"
+            yield ("data", "split", key), text
 
 
 def file_kinds(config: Config) -> Found:
-    """Rows come from .npz files for now."""
-    for key in ("train", "test"):
+    """Rows come from tables or from arrays."""
+    for key in _FILES:
         path = getattr(config.data, key)
-        if path is None or path.lower().endswith(".npz"):
-            continue
-        if path.lower().endswith(_TABLES):
-            text = "tables are not read yet; save the arrays X and y with numpy.savez as .npz"
-        else:
-            text = "expected an .npz file (numpy.savez with the arrays X and y)"
-        yield ("data", key), text
+        if path is not None and not path.lower().endswith(TABLES + ARRAYS):
+            yield ("data", key), "expected a .csv, .csv.gz, .parquet or .npz file"
+    kinds = {_is_table(path) for path in (config.data.train, config.data.test) if path is not None}
+    if len(kinds) > 1:
+        yield ("data", "test"), "must be of the same kind as data.train: both tables, or both .npz"
 
 
-def fractions(config: Config) -> Found:
-    """Some rows must be left for training."""
-    split = config.data.split
-    if config.data.test is None and split.validation + split.test >= 1:
-        text = f"validation and test take all rows ({split.validation} + {split.test}); lower one"
+def table_keys(config: Config) -> Found:
+    """Keys that only tables use, and the target that every table needs."""
+    data = config.data
+    if data.train is None or data.source is not None:
+        return
+    if _is_table(data.train):
+        if data.target is None:
+            text = "needs target, the column to predict: data: {train: rows.csv, target: label}"
+            yield ("data",), text
+        return
+    if data.target is not None and not isinstance(data.target, str):
+        yield ("data", "target"), "of an .npz file is the name of one array, such as y"
+    for key in ("columns", "drop", "missing"):
+        if getattr(data, key):
+            yield ("data", key), "belongs to tables; the columns of an .npz file are all numeric"
+    if data.split.group is not None:
+        yield ("data", "split", "group"), "belongs to tables; an .npz file has no named columns"
+
+
+def target_fits(config: Config) -> Found:
+    """Several target columns are several labels; a positive class is one of two."""
+    data, task = config.data, config.task
+    if isinstance(data.target, tuple | dict) and task != "multilabel":
+        text = f"several labels a row are for task: multilabel; task: {task} has one column"
+        yield ("data", "target"), text
+    if isinstance(data.target, str) and task == "multilabel" and _is_table(data.train or ""):
+        text = f"of task: multilabel is a list of 0/1 columns, or {{column: {data.target}, "
+        yield ("data", "target"), text + 'separator: "|"}'
+    if data.positive is not None and task != "binary":
+        yield ("data", "positive"), f"is for task: binary; task: {task} has no positive class"
+    columns = [data.target] if isinstance(data.target, str) else data.target or ()
+    if isinstance(columns, dict):
+        columns = [columns["column"]]
+    for column in columns:
+        if column in data.drop:
+            yield ("data", "drop"), f"holds {column!r}, the target; remove it"
+
+
+def split_fits(config: Config) -> Found:
+    """A recorded split says it all; fractions must leave rows for training."""
+    split, data = config.data.split, config.data
+    if split.file is not None:
+        if split.group is not None:
+            yield ("data", "split", "group"), "given together with data.split.file; remove one"
+        for key in ("validation", "test"):
+            if getattr(data, key) is not None:
+                yield ("data", key), "given together with data.split.file; remove one of the two"
+        return
+    shares = [0 if data.validation else split.validation, 0 if data.test else split.test]
+    if sum(shares) >= 1:
+        text = f"validation and test take all rows ({shares[0]} + {shares[1]}); lower one"
         yield ("data", "split"), text
 
 
@@ -69,10 +121,25 @@ def files_exist(config: Config) -> Found:
     """Files must be there before a run starts."""
     if config.data.source is not None:
         return  # the other checks ask for the file's key to go
-    for key, path in (("train", config.train_path), ("test", config.test_path)):
-        if path is None or not path.name.lower().endswith(".npz"):
+    files = {
+        ("data", "train"): config.train_path,
+        ("data", "validation"): config.validation_path,
+        ("data", "test"): config.test_path,
+        ("data", "split", "file"): config.split_path,
+    }
+    for key, path in files.items():
+        if path is None or not _is_known(path.name, key[1]):
             continue
         if not os.path.isfile(path):  # False, too, for a name that no file can have
             what = "a directory, not a file" if os.path.isdir(path) else "no such file"
             start = "relative paths start at the config's directory"
-            yield ("data", key), f"{what}: {shown(str(path), 1000)!r} ({start})"
+            yield key, f"{what}: {shown(str(path), 1000)!r} ({start})"
+
+
+def _is_known(name: str, key: str) -> bool:
+    """Whether another check has nothing to say about the kind of the file."""
+    return key == "split" or name.lower().endswith(TABLES + ARRAYS)
+
+
+def _is_table(path: str) -> bool:
+    return path.lower().endswith(TABLES)

@@ -63,3 +63,30 @@ def metric(config: Config) -> Found:
         valid = ", ".join(names.METRICS[config.task])
         text = f"{stopping.metric} is for task: multilabel; for task: {config.task}: {valid}"
         yield ("training", "early_stopping", "metric"), text
+
+
+def weights(config: Config) -> Found:
+    """Positive labels are of sigmoid outputs; weights go where the loss has them."""
+    given = config.loss
+    if given.pos_weight is not None and config.task == "multiclass":
+        text = "is for task: binary or multilabel; use class_weight"
+        yield ("loss", "pos_weight"), text
+    if given.pos_weight is not None and given.name == "squared_error":
+        yield ("loss", "pos_weight"), "squared_error does not take it; use class_weight"
+    if given.class_weight is not None and config.task == "multilabel":
+        yield ("loss", "class_weight"), "is for one class a row; use pos_weight, one for each label"
+
+
+def decision(config: Config) -> Found:
+    """What a threshold can be tuned for depends on the task."""
+    given, rules = config.decision.threshold, names.THRESHOLD_RULES[config.task]
+    path = ("decision", "threshold")
+    if given is not None and config.task == "multiclass":
+        yield path, "task: multiclass decides for the most likely class; remove it"
+    elif isinstance(given, str) and given not in rules:
+        yield path, f"{given} is for task: binary; for task: {config.task}: {', '.join(rules)}"
+    costs = config.decision.cost
+    if given != "cost" and (costs.false_positive, costs.false_negative) != (1.0, 1.0):
+        yield ("decision", "cost"), "is used with decision.threshold: cost only; set it or remove"
+    if given == "cost" and costs.false_positive + costs.false_negative == 0:
+        yield ("decision", "cost"), "both costs are 0, so every decision is as good as another"

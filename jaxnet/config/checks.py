@@ -27,7 +27,9 @@ CHECKS = (
     Check(check_data.fits_task, ("task", "data.source")),
     Check(check_data.file_keys, ("data.source",)),
     Check(check_data.file_kinds, ()),
-    Check(check_data.fractions, ("data.split.validation", "data.split.test", "data.test")),
+    Check(check_data.table_keys, ("data.source", "data.train", "data.target")),
+    Check(check_data.target_fits, ("task", "data.train", "data.target", "data.drop")),
+    Check(check_data.split_fits, ("data.split", "data.validation", "data.test")),
     Check(check_pair.loss_and_task, ("task", "loss.name")),
     Check(check_pair.activation, ("task", "loss.name")),
     Check(check_pair.stalled, ("loss.name", "model.last_layer")),
@@ -36,6 +38,8 @@ CHECKS = (
     Check(check_options.optimizer, ("optimizer.name",)),
     Check(check_options.schedule, ("optimizer.schedule.name",)),
     Check(check_options.metric, ("task",)),
+    Check(check_options.weights, ("task", "loss.name")),
+    Check(check_options.decision, ("task", "decision.threshold")),
 )
 
 

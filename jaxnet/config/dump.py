@@ -26,8 +26,14 @@ def dump_yaml(config: Config, *, comments: bool = True) -> str:
     task: binary                          # binary, multiclass or multilabel.
     """
     values = config.model_dump()
-    for key, path in (("train", config.train_path), ("test", config.test_path)):
+    files = {
+        "train": config.train_path,
+        "validation": config.validation_path,
+        "test": config.test_path,
+    }
+    for key, path in files.items():
         values["data"][key] = None if path is None else str(path)
+    values["data"]["split"]["file"] = config.split_path and str(config.split_path)
     return "".join(f"{line}\n" for line in _lines(values, (), comments))
 
 

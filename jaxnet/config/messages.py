@@ -93,6 +93,8 @@ def _wrong_value(error: ErrorDetails, path: KeyPath) -> str:
     value, kind, limits = error["input"], error["type"], error.get("ctx", {})
     if kind == "unknown_choice":
         return _wrong_choice(value, limits["choices"])
+    if kind == "one_of_several":
+        return f"expected {limits['expected']}, got {_got(value)}"
     if kind == "literal_error":
         return _wrong_choice(value, choices_of(field_at(path)))
     if kind in _RANGES:
@@ -142,7 +144,11 @@ def _unquoted(text: str) -> Any:
 
 
 def _list_hint(value: Any, path: KeyPath) -> str:
-    return f"; write [{value}]" if type(value) is int else ""
+    return f"; write [{value}]" if type(value) is int or _is_word(value) else ""
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
 
 
 def _section_hint(value: Any, path: KeyPath) -> str:
@@ -151,6 +157,10 @@ def _section_hint(value: Any, path: KeyPath) -> str:
     section = section_at(path)
     name = section.model_fields.get("name") if section else None
     return f"; write {{name: {value}}}" if value in choices_of(name) else ""
+
+
+def _no_hint(value: Any, path: KeyPath) -> str:
+    return ""
 
 
 def _text_hint(value: Any, path: KeyPath) -> str:
@@ -162,6 +172,8 @@ _KINDS: dict[str, tuple[str, Callable[[Any, KeyPath], str]]] = {
     "float_type": ("a number", _number_hint),
     "string_type": ("text", _text_hint),
     "tuple_type": ("a list", _list_hint),
+    "dict_type": ("names and values such as {name: value}", _no_hint),
+    "bool_type": ("true or false", _no_hint),
     "model_type": ("a section of keys", _section_hint),
     "model_attributes_type": ("a section of keys", _section_hint),
 }

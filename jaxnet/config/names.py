@@ -20,8 +20,11 @@ SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "digit_attributes": ("multilabel",),
 }
 
-Scale = Literal["robust", "standard", "none"]
+Scale = Literal["robust", "standard", "quantile", "none"]
 SCALES: tuple[str, ...] = get_args(Scale)
+
+ColumnKind = Literal["numeric", "categorical", "id"]
+COLUMN_KINDS: tuple[str, ...] = get_args(ColumnKind)
 
 Model = Literal["mlp"]
 MODELS: tuple[str, ...] = get_args(Model)
@@ -67,6 +70,9 @@ INITS: tuple[str, ...] = get_args(Init)
 LastLayer = Literal["zeros", "same"]
 LAST_LAYERS: tuple[str, ...] = get_args(LastLayer)
 
+OutputBias = Literal["prior", "zeros"]
+OUTPUT_BIASES: tuple[str, ...] = get_args(OutputBias)
+
 LOSS_NAMES: tuple[str, ...] = ("cross_entropy", "squared_error", "focal", "asymmetric")
 LOSS_TASKS: dict[str, tuple[str, ...]] = {
     "cross_entropy": TASKS,
@@ -84,6 +90,16 @@ LOSS_OPTIONS: dict[str, tuple[str, ...]] = {
 
 Gradient = Literal["closed_form", "autodiff", "backprop"]
 GRADIENTS: tuple[str, ...] = get_args(Gradient)
+
+Calibration = Literal["temperature", "none"]
+CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
+
+# What a threshold can be tuned for on the validation rows, per task; a number fixes it instead.
+THRESHOLD_RULES: dict[str, tuple[str, ...]] = {
+    "binary": ("accuracy", "f1", "balanced_accuracy", "cost"),
+    "multiclass": (),
+    "multilabel": ("f1",),
+}
 
 Labels = Literal["sum", "mean"]
 LABELS: tuple[str, ...] = get_args(Labels)

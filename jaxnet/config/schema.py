@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, 
 from pydantic_core import PydanticCustomError
 
 from jaxnet.config import names
+from jaxnet.config.unions import ClassWeight, PosWeight, Target, Threshold
 
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -22,6 +23,9 @@ Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 # A YAML list is a Python list; `strict` would ask for a tuple. The items stay strict.
 Sizes = Annotated[tuple[Size, ...], Field(strict=False, max_length=1000)]
+Word = Annotated[str, Field(min_length=1)]
+Words = Annotated[tuple[Word, ...], Field(strict=False)]
+Cells = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Section(BaseModel):
@@ -41,11 +45,15 @@ class SplitConfig(Section):
     """How the rows are divided when no test file is given."""
 
     validation: Fraction = 0.15
-    """Fraction of the rows held out for validation."""
+    """Fraction of the rows held out for validation; unused with data.validation."""
     test: Fraction = 0.15
     """Fraction of the rows held out for the test; unused with data.test."""
     seed: Seed = 0
     """Seed of the split."""
+    group: Word | None = None
+    """A column; rows with the same value stay in one part. It is no feature itself."""
+    file: Word | None = None
+    """A recorded split.csv (row,part) to use again, instead of fractions."""
 
 
 class DataConfig(Section):
@@ -54,15 +62,29 @@ class DataConfig(Section):
     source: names.Source | None = None
     """A built-in set: breast_cancer, digits or digit_attributes."""
     train: str | None = None
-    """Instead of source: an .npz file with the arrays X and y, relative to the config."""
+    """Instead of source: a .csv, .csv.gz, .parquet or .npz file, relative to the config."""
+    validation: str | None = None
+    """A file of the same kind for validation; null splits the validation rows off."""
     test: str | None = None
-    """A second .npz file, for the test; null splits the test rows off."""
+    """A file of the same kind for the test; null splits the test rows off."""
+    target: Target = None
+    """The column to predict; several labels: [a, b] or {column: tags, separator: "|"}."""
+    positive: Word | None = None
+    """The positive class of task: binary, as written; null is the second in sorted order."""
+    columns: Annotated[dict[str, names.ColumnKind], Field(strict=False)] = Field(
+        default_factory=dict
+    )
+    """Kinds of columns where the guess is wrong: {zip: categorical, age: numeric, key: id}."""
+    drop: Words = ()
+    """Columns that are no features."""
+    missing: Cells | None = None
+    """Cells that are missing values; null: empty, ?, NA, N/A, NaN, nan, null."""
     features: str = Field(default="X", min_length=1)
-    """Name of the array of features in the .npz files."""
-    target: str = Field(default="y", min_length=1)
-    """Name of the array of labels in the .npz files."""
+    """Name of the array of features in .npz files; that of the labels is target, or y."""
     scale: names.Scale = "robust"
-    """Scaling of each feature, fitted on the training rows: robust, standard or none."""
+    """Scaling of numeric columns, on the training rows: robust, standard, quantile or none."""
+    one_hot_limit: Annotated[int, Field(ge=0, le=10_000)] = 8
+    """Categorical columns of more categories than this get a learned embedding."""
     split: SplitConfig = SplitConfig()
     """Rows held out for validation and test."""
 
@@ -82,6 +104,10 @@ class ModelConfig(Section):
     """Initial weights: he, glorot, lecun or ntk."""
     last_layer: names.LastLayer = "zeros"
     """Initial weights of the last layer: zeros, or the same as the others."""
+    output_bias: names.OutputBias = "prior"
+    """Initial bias of the outputs: prior, the shares of the classes; or zeros."""
+    embedding_size: Annotated[int, Field(ge=1, le=4096)] = 8
+    """Numbers that stand for a category where a column has an embedding."""
 
 
 class LossConfig(Section):
@@ -97,6 +123,10 @@ class LossConfig(Section):
     """Output activation of squared_error; null is the task's (sigmoid or softmax)."""
     label_smoothing: BelowOne = 0.0
     """Share of each target moved to the other classes."""
+    class_weight: ClassWeight = None
+    """Weight of each class: balanced, or {class: weight}; null weighs all rows alike."""
+    pos_weight: PosWeight = None
+    """Weight of positive labels: balanced, a number, or {label: weight}; null is 1."""
     gamma: NotNegative | None = None
     """Focusing exponent of focal; null is the loss's own."""
     gamma_pos: NotNegative | None = None
@@ -189,6 +219,26 @@ class TrainingConfig(Section):
     """Stop on a validation metric; null trains every epoch."""
 
 
+class CostConfig(Section):
+    """What mistakes cost, for decision.threshold: cost."""
+
+    false_positive: NotNegative = 1.0
+    """Cost of deciding the positive class for a negative row."""
+    false_negative: NotNegative = 1.0
+    """Cost of deciding the negative class for a positive row."""
+
+
+class DecisionConfig(Section):
+    """From outputs to probabilities and decisions, fitted on the validation rows."""
+
+    calibration: names.Calibration = "temperature"
+    """temperature divides the logits by one number that fits best; none leaves them."""
+    threshold: Threshold = None
+    """A number, or what to tune it for: accuracy, f1, balanced_accuracy, cost; null: 0.5 or f1."""
+    cost: CostConfig = CostConfig()
+    """Costs of the two mistakes, for threshold: cost."""
+
+
 class Origin(NamedTuple):
     """Where a config came from."""
 
@@ -212,6 +262,10 @@ class Config(Section):
     """The optimizer."""
     training: TrainingConfig = TrainingConfig()
     """The run itself."""
+    decision: DecisionConfig = DecisionConfig()
+    """Calibration and thresholds."""
+    report: bool = True
+    """Whether the run ends with report.html."""
 
     _origin: Origin = PrivateAttr(default=Origin(Path("."), "config", ""))
 
@@ -237,12 +291,25 @@ class Config(Section):
     @property
     def train_path(self) -> Path | None:
         """The training file, or None with a built-in set."""
-        return None if self.data.train is None else self.path(self.data.train)
+        return self._optional(self.data.train)
+
+    @property
+    def validation_path(self) -> Path | None:
+        """The validation file, or None when the validation rows are split off."""
+        return self._optional(self.data.validation)
 
     @property
     def test_path(self) -> Path | None:
         """The test file, or None when the test rows are split off."""
-        return None if self.data.test is None else self.path(self.data.test)
+        return self._optional(self.data.test)
+
+    @property
+    def split_path(self) -> Path | None:
+        """The recorded split, or None when the rows are split anew."""
+        return self._optional(self.data.split.file)
+
+    def _optional(self, path: str | None) -> Path | None:
+        return None if path is None else self.path(path)
 
 
 def json_schema() -> dict[str, Any]:

@@ -106,8 +106,10 @@ def test_sets_belong_to_tasks(task: str, source: str) -> None:
 
 
 def test_keys_of_files_do_not_go_with_a_built_in_set() -> None:
-    given = {"source": "breast_cancer", "test": "t.npz", "features": "A", "target": "y"}
-    assert set(found(data=given)) == {"data.test", "data.features"}
+    files = {"test": "t.npz", "features": "A", "target": "y", "drop": ["a"], "positive": "b"}
+    given = {"source": "breast_cancer", **files, "split": {"group": "g"}}
+    expected = {f"data.{key}" for key in files} | {"data.split.group"}
+    assert set(found(data=given)) == expected
 
 
 def test_some_rows_must_be_left() -> None:
@@ -121,13 +123,81 @@ def test_with_a_test_file_the_test_fraction_is_unused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.CSV.GZ", "a.parquet"])
-def test_tables_are_named_as_what_is_to_come(name: str) -> None:
-    assert "tables are not read yet" in found(data={"train": name})["data.train"]
+def test_a_table_needs_a_target(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    given = {"train": tmp_path / name}
+    assert "needs target" in found(data=given)["data"]
+    assert found(data={**given, "target": "label"}) == {}
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a", "", "a.npz.zip"])
 def test_other_files_are_refused(name: str) -> None:
-    assert "expected an .npz file" in found(data={"train": name})["data.train"]
+    text = "expected a .csv, .csv.gz, .parquet or .npz file"
+    assert text in found(data={"train": name})["data.train"]
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "blamed"),
+    [
+        ("binary", {"target": ["a", "b"]}, "data.target"),
+        ("multiclass", {"target": {"column": "a", "separator": "|"}}, "data.target"),
+        ("multilabel", {"target": "a"}, "data.target"),
+        ("multiclass", {"target": "a", "positive": "yes"}, "data.positive"),
+        ("binary", {"target": "a", "drop": ["b", "a"]}, "data.drop"),
+        ("multilabel", {"target": {"column": "a", "separator": "|"}, "drop": ["a"]}, "data.drop"),
+        ("binary", {"target": "a", "split": {"file": "FILE", "group": "g"}}, "data.split.group"),
+        ("binary", {"target": "a", "split": {"file": "FILE"}, "test": "FILE"}, "data.test"),
+        ("binary", {"target": "a", "test": "a.npz"}, "data.test"),
+    ],
+)
+def test_keys_of_tables(task: str, given: dict[str, object], blamed: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.touch()
+    (tmp_path / "a.npz").touch()
+    full = with_paths({"train": "FILE", **given}, tmp_path)
+    assert set(found(task, data=full)) == {blamed}
+
+
+def with_paths(given: dict[str, object], folder: Path) -> dict[str, object]:
+    """The word FILE as the path of a file that exists; a.npz likewise."""
+    paths = {"FILE": str(folder / "rows.csv"), "a.npz": str(folder / "a.npz")}
+    return {
+        key: with_paths(value, folder) if isinstance(value, dict) else paths.get(str(value), value)
+        for key, value in given.items()
+    }
+
+
+@pytest.mark.parametrize("given", [{"columns": {"a": "id"}}, {"drop": ["a"]}, {"missing": ["?"]}])
+def test_arrays_have_no_columns_to_name(given: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "a.npz").touch()
+    data = {"train": tmp_path / "a.npz", **given}
+    assert set(found(data=data)) == {f"data.{next(iter(given))}"}
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "blamed"),
+    [
+        ("multiclass", {"loss.pos_weight": 2.0}, "loss.pos_weight"),
+        ("binary", {"loss.name": "squared_error", "loss.pos_weight": 2.0}, "loss.pos_weight"),
+        ("multilabel", {"loss.class_weight": "balanced"}, "loss.class_weight"),
+        ("multiclass", {"decision.threshold": 0.3}, "decision.threshold"),
+        ("multilabel", {"decision.threshold": "cost"}, "decision.threshold"),
+        ("binary", {"decision.cost.false_negative": 5}, "decision.cost"),
+        (
+            "binary",
+            {
+                "decision.threshold": "cost",
+                "decision.cost": {"false_positive": 0, "false_negative": 0},
+            },
+            "decision.cost",
+        ),
+    ],
+)
+def test_weights_and_decisions(task: str, changes: dict[str, object], blamed: str) -> None:
+    sources = {"binary": "breast_cancer", "multiclass": "digits", "multilabel": "digit_attributes"}
+    base = {"task": task, "data": {"source": sources[task]}}
+    with pytest.raises(ConfigError, match=rf"override: {blamed}"):
+        load_config(base, changes)
 
 
 def test_files_must_exist(tmp_path: Path) -> None:

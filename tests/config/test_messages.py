@@ -8,7 +8,7 @@ from jaxnet.config import load_config
 from jaxnet.errors import ConfigError
 
 GOOD = "task: binary\ndata: {source: breast_cancer}\n"
-TOP = "(valid: task, data, model, loss, optimizer, training)"
+TOP = "(valid: task, data, model, loss, optimizer, training, decision, report)"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,8 @@ TOP = "(valid: task, data, model, loss, optimizer, training)"
         ),
         pytest.param(
             GOOD + "zzz: 1\n",
-            "c.yaml:3:1: zzz: unknown key; valid: task, data, model, loss, optimizer, training",
+            "c.yaml:3:1: zzz: unknown key; valid: task, data, model, loss, optimizer, training, "
+            "decision, report",
             id="key like nothing",
         ),
         pytest.param(
@@ -93,8 +94,8 @@ TOP = "(valid: task, data, model, loss, optimizer, training)"
         ),
         pytest.param(
             "task: binary\ndata: {split: {seed: 1}}\n",
-            "c.yaml:2:1: data: needs source (one of breast_cancer, digits, digit_attributes) or "
-            "train (an .npz file)",
+            "c.yaml:2:1: data: needs train (a .csv, .parquet or .npz file) or source (one of "
+            "breast_cancer, digits, digit_attributes)",
             id="missing source",
         ),
         pytest.param(
@@ -104,10 +105,9 @@ TOP = "(valid: task, data, model, loss, optimizer, training)"
             id="source and train",
         ),
         pytest.param(
-            "task: binary\ndata: {train: rows.csv}\n",
-            "c.yaml:2:15: data.train: tables are not read yet; save the arrays X and y with "
-            "numpy.savez as .npz",
-            id="a table",
+            "task: binary\ndata: {train: rows.txt}\n",
+            "c.yaml:2:15: data.train: expected a .csv, .csv.gz, .parquet or .npz file",
+            id="a file of another kind",
         ),
         pytest.param(
             "task: multiclass\ndata: {source: breast_cancer}\nloss: {name: focal}\n",
