@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from jaxnet.data import dataset
 from jaxnet.errors import RunDirectoryError
-from jaxnet.nn.mlp import Layer, Params
+from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.training import evaluate
 from jaxnet.training.epoch import network_options
@@ -27,7 +27,7 @@ class Model(NamedTuple):
         schema: features, encoding and classes, as in schema.json.
     """
 
-    params: Params
+    params: Network
     description: dict[str, Any]
     schema: dict[str, Any]
 
@@ -90,9 +90,5 @@ def load(directory: str | Path) -> Model:
         state = records.read_json(run.status).get("state")
         raise RunDirectoryError(f"{run.path}: holds no model, its run is {state!r}; train again")
     saved = model_file.load(run.model)
-    layers = range(len(saved.description["sizes"]) - 1)
-    params = tuple(
-        Layer(*(jnp.asarray(saved.arrays[f"layers.{i}.{name}"]) for name in Layer._fields))
-        for i in layers
-    )
+    params = embedding.from_named(saved.arrays)
     return Model(params, saved.description, records.read_json(run.schema))

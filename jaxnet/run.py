@@ -15,7 +15,7 @@ from jaxnet.config import METRIC_DIRECTIONS, Config, dump_yaml, load_config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import NonFiniteError, UserError
-from jaxnet.nn import mlp
+from jaxnet.nn import embedding
 from jaxnet.nn.losses import LOSSES, Loss
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.progress import Progress
@@ -205,6 +205,7 @@ def _fit(config: Config, job: Job, data: Dataset, watch: Watch) -> Fitted:
         seed=config.training.seed,
         scheme=config.model.init,
         last_layer="zeros" if config.model.last_layer == "zeros" else None,
+        embeddings=tuple((slots, width) for slots, width in data.schema.get("embeddings", ())),
     )
     train, validation = (
         Rows(x, as_targets(job.task, y))
@@ -312,7 +313,7 @@ def _write_end(
         part: evaluate.predict(fitted.params, x, **ask) for part, (x, _) in parts.items() if len(x)
     }
     _refuse_not_finite(fitted, predicted)
-    model_file.save(directory.model, _named(fitted.params), description)
+    model_file.save(directory.model, embedding.named(fitted.params), description)
     metrics: Metrics = {}
     for part, p in predicted.items():
         shown = p[:, 0] if job.task.name == "binary" else p
@@ -323,7 +324,7 @@ def _write_end(
 
 def _refuse_not_finite(fitted: Fitted, predicted: Mapping[str, np.ndarray]) -> None:
     """A model that is not finite is never saved: its last update overflowed."""
-    numbers = (*_named(fitted.params).values(), *predicted.values())
+    numbers = (*embedding.named(fitted.params).values(), *predicted.values())
     if not all(np.isfinite(array).all() for array in numbers):
         step = int(fitted.records[fitted.epoch - 1]["step"])
         raise NonFiniteError(
@@ -331,12 +332,3 @@ def _refuse_not_finite(fitted: Fitted, predicted: Mapping[str, np.ndarray]) -> N
             "lower optimizer.learning_rate",
             step=step,
         )
-
-
-def _named(params: mlp.Params) -> dict[str, np.ndarray]:
-    """Parameters as named arrays on the host: layers.0.W, layers.0.b, ..."""
-    return {
-        f"layers.{index}.{name}": np.asarray(array)
-        for index, layer in enumerate(params)
-        for name, array in layer._asdict().items()
-    }

@@ -43,6 +43,20 @@ def backward(
     >>> [layer.W.shape for layer in backward(params, cache, jnp.ones((2, 3)))]
     [(8, 4), (3, 8)]
     """
+    names = {"activation": activation, "parametrisation": parametrisation}
+    return through_layers(params, cache, delta, compute_dtype=compute_dtype, **names)[0]
+
+
+def through_layers(
+    params: Params,
+    cache: Cache,
+    delta: Float[Array, "m n_L"],
+    *,
+    activation: str,
+    parametrisation: str,
+    compute_dtype: Any,
+) -> tuple[Params, Float[Array, "m n_1"]]:
+    """(gradients of every W and b, delta_1), from the last layer to the first."""
     derivative = activations.find(activation).derivative
     scale_of = mlp.find_scale(parametrisation)
     dtype = compute_dtype or params[0].W.dtype
@@ -57,7 +71,26 @@ def backward(
             da = mlp.contract(narrow, W.astype(dtype), 1, 0) * scale
             da = da * cache.masks[l - 1] if cache.masks else da
             delta = da * derivative(cache.z[l - 1])
-    return tuple(reversed(gradients))
+    return tuple(reversed(gradients)), delta
+
+
+def input_gradient(
+    first: Layer,
+    delta: Float[Array, "m n_1"],
+    *,
+    inputs: slice,
+    parametrisation: str = "standard",
+    compute_dtype: Any = None,
+) -> Float[Array, "m _"]:
+    """da_0 = delta_1 W_1, for the given ones of the inputs: the lecture's step once more.
+
+    >>> first = Layer(jnp.array([[1.0, 2.0, 3.0]]), jnp.zeros(1))
+    >>> input_gradient(first, jnp.ones((1, 1)), inputs=slice(-2, None)).tolist()
+    [[2.0, 3.0]]
+    """
+    dtype = compute_dtype or first.W.dtype
+    scale = mlp.find_scale(parametrisation)(first.W.shape[1])
+    return mlp.contract(delta.astype(dtype), first.W[:, inputs].astype(dtype), 1, 0) * scale
 
 
 def gradients(
@@ -94,18 +127,53 @@ def gradients(
     >>> round(float(value), 4), grads[-1].b.shape
     (1.0986, (3,))
     """
-    network = {"activation": activation, "parametrisation": parametrisation}
+    names = {"activation": activation, "parametrisation": parametrisation}
+    value, cache, delta = output_delta(
+        params,
+        x,
+        targets,
+        loss,
+        weights=weights,
+        masks=masks,
+        compute_dtype=compute_dtype,
+        output_activation=output_activation,
+        **names,
+        **options,
+    )
+    return value, backward(params, cache, delta, compute_dtype=compute_dtype, **names)
+
+
+def output_delta(
+    params: Params,
+    x: Float[ArrayLike, "..."],
+    targets: ArrayLike,
+    loss: Loss,
+    *,
+    weights: ArrayLike | None = None,
+    masks: Masks = (),
+    output_activation: str | None = None,
+    activation: str,
+    parametrisation: str,
+    compute_dtype: Any,
+    **options: Any,
+) -> tuple[Float[Array, ""], Cache, Float[Array, "m n_L"]]:
+    """(mean loss, what the backward pass reads, delta_L): the forward pass of `gradients`."""
     if output_activation is not None:
         options["activation"] = output_activation
     logits, cache = mlp.forward_with_cache(
-        params, x, masks=masks, compute_dtype=compute_dtype, **network
+        params,
+        x,
+        masks=masks,
+        activation=activation,
+        parametrisation=parametrisation,
+        compute_dtype=compute_dtype,
     )
     targets = jnp.asarray(targets)
     if targets.ndim == 1 and logits.shape[1] == 1:
         targets = targets[:, None]  # one logit column: the binary head
     value = mean(loss.plain(logits, targets, **options), weights)
     delta = scale_rows(row_shares(logits, weights), loss.delta(logits, targets, **options))
-    return value, backward(params, cache, delta, compute_dtype=compute_dtype, **network)
+    return value, cache, delta
 
 
 def row_shares(logits: Float[Array, "m _"], weights: ArrayLike | None) -> Float[Array, " m"]:

@@ -7,17 +7,18 @@ from typing import Any, TypeAlias
 import jax
 from jaxtyping import Array
 
-from jaxnet.nn import backprop, mlp
+from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import Loss, mean
-from jaxnet.nn.mlp import Masks, Params
+from jaxnet.nn.mlp import Masks
 
 # (params, x, y, weights, masks, loss, loss options, network options) -> (mean loss, gradients)
-Engine: TypeAlias = Callable[..., tuple[Array, Params]]
+Engine: TypeAlias = Callable[..., tuple[Array, Network]]
 
 
 def _differentiated(call: Callable[..., Array]) -> Engine:
     def engine(
-        params: Params,
+        params: Network,
         x: Array,
         y: Array,
         weights: Array,
@@ -25,9 +26,9 @@ def _differentiated(call: Callable[..., Array]) -> Engine:
         loss: Loss,
         options: Mapping[str, Any],
         network: Mapping[str, Any],
-    ) -> tuple[Array, Params]:
-        def mean_loss(params: Params) -> Array:
-            logits = mlp.forward(params, x, masks=masks, **network)
+    ) -> tuple[Array, Network]:
+        def mean_loss(params: Network) -> Array:
+            logits = embedding.forward(params, x, masks=masks, **network)
             return mean(call(loss, logits, y, **options), weights)
 
         return jax.value_and_grad(mean_loss)(params)
@@ -36,7 +37,7 @@ def _differentiated(call: Callable[..., Array]) -> Engine:
 
 
 def _written_out(
-    params: Params,
+    params: Network,
     x: Array,
     y: Array,
     weights: Array,
@@ -44,9 +45,9 @@ def _written_out(
     loss: Loss,
     options: Mapping[str, Any],
     network: Mapping[str, Any],
-) -> tuple[Array, Params]:
+) -> tuple[Array, Network]:
     rest = {name: value for name, value in options.items() if name != "activation"}
-    return backprop.gradients(
+    return embedding.gradients(
         params,
         x,
         y,

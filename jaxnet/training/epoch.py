@@ -16,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxnet.nn import mlp
+from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.engines import ENGINES
@@ -48,12 +49,12 @@ class Program(NamedTuple):
 
     @property
     def network(self) -> dict[str, Any]:
-        """How `mlp.forward` is called."""
+        """How `embedding.forward` is called."""
         return network_options(self.activation, self.parametrisation, self.precision)
 
 
 def network_options(activation: str, parametrisation: str, precision: str) -> dict[str, Any]:
-    """Keywords of `mlp.forward`: names of the network's parts and the type of its products."""
+    """Keywords of `embedding.forward`: names of the parts and the type of the products."""
     compute_dtype = None if precision == "float32" else jnp.dtype(precision)
     return {
         "activation": activation,
@@ -98,13 +99,16 @@ def order_of_rows(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarr
 
 
 def stretch(program: Program) -> Callable[..., tuple[State, Progress]]:
-    """(state, x, y, order, number of steps) -> (state, progress), not yet compiled.
+    """(state, x, y, order, number of steps, weights of rows) -> (state, progress), uncompiled.
 
     It ends before its number of steps at the end of the epoch and at a step whose loss or gradient
-    is not finite; that step is not applied.
+    is not finite; that step is not applied. Without weights every row counts 1, and the program
+    knows of none.
     """
 
-    def run(state: State, x: Array, y: Array, order: Array, count: Any) -> tuple[State, Progress]:
+    def run(
+        state: State, x: Array, y: Array, order: Array, count: Any, row_weights: Any = None
+    ) -> tuple[State, Progress]:
         rows, (per_epoch, size) = x.shape[0], order.shape
         first = state.step % per_epoch
         end = first + jnp.minimum(count, per_epoch - first)
@@ -113,6 +117,8 @@ def stretch(program: Program) -> Callable[..., tuple[State, Progress]]:
             i, state, progress = carry
             chosen = lax.dynamic_index_in_dim(order, i, keepdims=False)
             weights = (i * size + jnp.arange(size) < rows).astype(jnp.float32)
+            if row_weights is not None:
+                weights = weights * pick(row_weights, chosen)
             state, loss, finite = step(program, state, pick(x, chosen), pick(y, chosen), weights)
             weight = jnp.sum(weights)
             kept = jnp.where(finite, loss * weight, 0)
@@ -140,8 +146,10 @@ def step(
     if program.optimizer.clip_norm is not None:
         gradients, norm = optimizers.clip(gradients, program.optimizer.clip_norm)
         finite &= jnp.isfinite(norm)
-    t = state.step.astype(jnp.float32) / state.hyper.total_steps.astype(jnp.float32)
-    rate = state.hyper.learning_rate * optimizers.factor(program.optimizer.schedule, t)
+    total = state.hyper.total_steps.astype(jnp.float32)
+    t = state.step.astype(jnp.float32) / total
+    factor = optimizers.factor(program.optimizer.schedule, t, step=1 / total)
+    rate = state.hyper.learning_rate * factor
     rates = optimizers.Rates(rate, state.hyper.weight_decay)
     params, moments = optimizers.apply(
         program.optimizer, rates, gradients, state.moments, state.params, finite
@@ -154,25 +162,25 @@ def step(
 
 def value_and_gradients(
     program: Program, state: State, x: Array, y: Array, weights: Array
-) -> tuple[Float[Array, ""], mlp.Params]:
+) -> tuple[Float[Array, ""], Network]:
     """Mean loss and gradients of a batch; dropout is drawn only where its rate is above 0."""
-    loss = LOSSES[program.loss]
+    loss, layers = LOSSES[program.loss], state.params.layers
     options = dict(program.options)
     if "label_smoothing" in loss.options:
         options["label_smoothing"] = state.hyper.label_smoothing
 
-    def by_engine(masks: mlp.Masks) -> tuple[Array, mlp.Params]:
+    def by_engine(masks: mlp.Masks) -> tuple[Array, Network]:
         return ENGINES[program.engine](
             state.params, x, y, weights, masks, loss, options, program.network
         )
 
-    def with_dropout() -> tuple[Array, mlp.Params]:
+    def with_dropout() -> tuple[Array, Network]:
         # Threefry is keyed by two words: seed and step make a key without another hash.
         words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
         key, rate = jax.random.wrap_key_data(words, impl="threefry2x32"), state.hyper.dropout
-        return by_engine(mlp.dropout_masks(state.params, x.shape[0], key=key, rate=rate))
+        return by_engine(mlp.dropout_masks(layers, x.shape[0], key=key, rate=rate))
 
-    if len(state.params) == 1:
+    if len(layers) == 1:
         return by_engine(())
     return lax.cond(state.hyper.dropout > 0, with_dropout, lambda: by_engine(()))
 
@@ -182,15 +190,20 @@ def pick(array: Array, rows: Array) -> Array:
     return array.at[rows].get(mode="promise_in_bounds")
 
 
-def all_finite(gradients: mlp.Params) -> Bool[Array, ""]:
-    """Whether every number is finite, by a sum over all of them, which a NaN or infinity spoils.
+# Times a gradient of 3.4e18 it overflows, before the square of the gradient does in Adam's second
+# moment, where an infinity would freeze the parameter for ever and nobody would see it.
+LARGE = 1e20
 
-    The rows of a matrix are added up by a product with ones: on CPU a reduction to one number is a
-    scalar loop, eighteen times as dear. A sum that overflows counts as not finite: such a gradient
-    is of no use either.
+
+def all_finite(gradients: Network) -> Bool[Array, ""]:
+    """Whether every number is finite and its square too, by a sum which one that is not spoils.
+
+    The rows of a matrix are added up by a product with a constant vector: on CPU a reduction to one
+    number is a scalar loop, eighteen times as dear. A sum that overflows counts as not finite: such
+    a gradient is of no use either.
     """
     total = jnp.float32(0)
     for leaf in jax.tree.leaves(gradients):
-        sums = leaf @ jnp.ones(leaf.shape[-1], leaf.dtype)
+        sums = leaf @ jnp.full(leaf.shape[-1], LARGE, leaf.dtype)
         total += jnp.sum(sums)
     return jnp.isfinite(total)

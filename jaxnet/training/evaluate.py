@@ -10,7 +10,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxnet.nn import mlp
+from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training.epoch import Program
 from jaxnet.training.tasks import Sums, Task, find_task, log_losses, probabilities
@@ -33,26 +34,31 @@ def block_size(rows: int) -> int:
 
 
 def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
-    """(params, x blocks, y blocks, rows) -> sums of loss, log loss and the task's counts."""
+    """(params, x, y and perhaps weights in blocks, rows) -> sums of losses and the task's counts.
+
+    The call is (params, x, y, rows, weights); without weights every row counts 1.
+    """
     task, loss = find_task(task_name), LOSSES[program.loss]
 
     def of_block(params: Any, x: Array, y: Array, weights: Array) -> Sums:
-        z = mlp.forward(params, x, **program.network)
+        z = embedding.forward(params, x, **program.network)
         a = probabilities(task, z, activation)
         losses = loss.plain(z, y, **dict(program.options))
         exact = log_losses(task, z, a, y, activation)
         return {
             "weight": jnp.sum(weights),
-            "loss": jnp.sum(jnp.where(weights > 0, losses, 0)),
-            "log_loss": jnp.sum(jnp.where(weights > 0, exact, 0)),
+            "loss": jnp.sum(jnp.where(weights > 0, weights * losses, 0)),
+            "log_loss": jnp.sum(jnp.where(weights > 0, weights * exact, 0)),
             **task.sums(a, y, weights),
         }
 
-    def run(params: Any, x: Array, y: Array, rows: Any) -> Sums:
+    def run(params: Any, x: Array, y: Array, rows: Any, row_weights: Any = None) -> Sums:
         block = x.shape[1]
 
         def body(i: Array, total: Sums) -> Sums:
             weights = (i * block + jnp.arange(block) < rows).astype(jnp.float32)
+            if row_weights is not None:
+                weights = weights * row_weights[i]
             return jax.tree.map(jnp.add, total, of_block(params, x[i], y[i], weights))
 
         empty = jax.eval_shape(of_block, params, x[0], y[0], jnp.zeros(block))
@@ -75,11 +81,11 @@ def metrics(task_name: str, totals: Sums) -> dict[str, float]:
 
 @lru_cache(maxsize=64)
 def _predictor(network: tuple[tuple[str, Any], ...]) -> Callable[..., Array]:
-    return jax.jit(lambda params, x: mlp.forward(params, x, **dict(network)))
+    return jax.jit(lambda params, x: embedding.forward(params, x, **dict(network)))
 
 
 def predict(
-    params: mlp.Params,
+    params: Network,
     x: Float[np.ndarray, "n d"],
     *,
     network: dict[str, Any],
@@ -93,7 +99,7 @@ def predict(
     run = _predictor(tuple(sorted(network.items())))
     block = BLOCK if len(x) > SMALL_BLOCK else SMALL_BLOCK
     parts = [_logits(run, params, x[i : i + block], block) for i in range(0, len(x), block)]
-    z = np.concatenate(parts) if parts else np.zeros((0, params[-1].b.shape[0]), np.float32)
+    z = np.concatenate(parts) if parts else np.zeros((0, params.layers[-1].b.shape[0]), np.float32)
     return _exact(find_task(task_name), z, activation)
 
 

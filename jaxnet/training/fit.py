@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet.errors import NonFiniteError, UserError
-from jaxnet.nn import mlp
+from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
-from jaxnet.nn.mlp import Params
 from jaxnet.training import epoch as epochs
 from jaxnet.training import evaluate
 from jaxnet.training.epoch import Program
@@ -30,10 +30,25 @@ Metrics = dict[str, float]
 
 
 class Rows(NamedTuple):
-    """Encoded rows on the host: x (n, d) float32 and y as the loss takes them."""
+    """Encoded rows on the host.
+
+    Attributes:
+        x: (n, d) float32, its trailing columns the codes of the embedded ones.
+        y: as the loss takes them.
+        weights: (n,) float32, what each row counts in the mean loss; None: 1 each.
+    """
 
     x: np.ndarray
     y: np.ndarray
+    weights: np.ndarray | None = None
+
+
+class _Data(NamedTuple):
+    """`Rows` on the device."""
+
+    x: Array
+    y: Array
+    weights: Array | None
 
 
 class Stopping(NamedTuple):
@@ -81,7 +96,7 @@ class Fitted(NamedTuple):
         seconds: spent compiling, training and evaluating.
     """
 
-    params: Params
+    params: Network
     epoch: int
     epochs: int
     reason: str
@@ -92,7 +107,7 @@ class Fitted(NamedTuple):
 class _Best(NamedTuple):
     value: float
     epoch: int
-    params: Params
+    params: Network
 
 
 def fit(
@@ -114,14 +129,17 @@ def fit(
 
     Raises:
         NonFiniteError: loss or gradient was NaN or infinite; names the step and the rows.
-        UserError: the stopping metric is none of the task's.
+        UserError: the stopping metric is none of the task's, or the weights of the rows are not
+            numbers >= 0 of which one is above 0.
     """
     watch = watch or Watch()
     _check_metric(plan.stopping, task)
+    for part, rows in (("training", train), ("validation", validation)):
+        _check_weights(part, rows)
     seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
     run = epochs.compiled(program)
-    x, y = jnp.asarray(train.x), jnp.asarray(train.y)
-    state = _compile(run, state, x, y, program.batch_size, watch, seconds)
+    data = _on_device(train)
+    state = _compile(run, state, data, program.batch_size, watch, seconds)
     measure = _evaluator(program, validation, task, activation)
     best: _Best | None = None
     records: list[Metrics] = []
@@ -129,7 +147,7 @@ def fit(
     rate = 0.0
     for number in range(1, plan.epochs + 1):
         begun = time.perf_counter()
-        state, loss, rate = _epoch(run, program, state, (x, y), number, rate, records, watch)
+        state, loss, rate = _epoch(run, program, state, data, number, rate, records, watch)
         seconds["train"] += time.perf_counter() - begun
         begun = time.perf_counter()
         measured = measure(predicting(state)) if len(validation.x) else {}
@@ -159,20 +177,35 @@ def _check_metric(stopping: Stopping | None, task: str) -> None:
         )
 
 
+def _check_weights(part: str, rows: Rows) -> None:
+    w = rows.weights
+    if w is None:
+        return
+    if w.shape != (len(rows.x),):
+        raise UserError(f"weights of the {part} rows: {len(rows.x)} rows, weights {w.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(w) & (w >= 0)))
+    if wrong.size:
+        raise UserError(
+            f"weights of the {part} rows must be numbers >= 0; row {wrong[0]} (counted from 0): "
+            f"{w[wrong[0]]}"
+        )
+    if len(w) and not w.any():
+        raise UserError(f"weights of the {part} rows are all 0; give one row at least a weight")
+
+
+def _on_device(rows: Rows) -> _Data:
+    weights = None if rows.weights is None else jnp.asarray(rows.weights, jnp.float32)
+    return _Data(jnp.asarray(rows.x), jnp.asarray(rows.y), weights)
+
+
 def _compile(
-    run: Any,
-    state: State,
-    x: Array,
-    y: Array,
-    batch_size: int,
-    watch: Watch,
-    seconds: dict[str, float],
+    run: Any, state: State, data: _Data, batch_size: int, watch: Watch, seconds: dict[str, float]
 ) -> State:
     """Run no step, which compiles the program."""
     watch.compiling()
     begun = time.perf_counter()
-    order = np.zeros((epochs.steps_per_epoch(len(x), batch_size), batch_size), np.int32)
-    state, _ = jax.block_until_ready(run(state, x, y, order, 0))
+    order = np.zeros((epochs.steps_per_epoch(len(data.x), batch_size), batch_size), np.int32)
+    state, _ = jax.block_until_ready(run(state, data.x, data.y, order, 0, data.weights))
     seconds["compile"] = time.perf_counter() - begun
     watch.compiled(seconds["compile"])
     return state
@@ -180,41 +213,47 @@ def _compile(
 
 def _evaluator(
     program: Program, rows: Rows, task: str, activation: str
-) -> Callable[[Params], Metrics]:
+) -> Callable[[Network], Metrics]:
     run = evaluate.compiled_sums(program, task, activation)
     block = evaluate.block_size(len(rows.x))
     x, y = evaluate.in_blocks(rows.x, block), evaluate.in_blocks(rows.y, block)
-    return lambda params: evaluate.metrics(task, run(params, x, y, len(rows.x)))
+    weights = None if rows.weights is None else evaluate.in_blocks(rows.weights, block)
+    return lambda params: evaluate.metrics(task, run(params, x, y, len(rows.x), weights))
 
 
 def _epoch(
     run: Any,
     program: Program,
     state: State,
-    data: tuple[Array, Array],
+    data: _Data,
     number: int,
     rate: float,
     records: list[Metrics],
     watch: Watch,
 ) -> tuple[State, float, float]:
     """Run one epoch in stretches: (state, mean training loss, steps per second)."""
-    rows = data[0].shape[0]
+    rows = len(data.x)
     steps = epochs.steps_per_epoch(rows, program.batch_size)
     order = epochs.order_of_rows(int(state.seed), number - 1, rows, program.batch_size)
     done, loss, weight = 0, 0.0, 0.0
     while done < steps:
         count = int(rate * SECONDS_OF_A_STRETCH) or FIRST_STRETCH
         begun = time.perf_counter()
-        state, progress = run(state, *data, order, min(count, steps - done))
+        state, progress = run(state, data.x, data.y, order, min(count, steps - done), data.weights)
         loss, weight = loss + float(progress.loss), weight + float(progress.weight)
         if not bool(progress.finite):
             raise _not_finite(program, state, data)
         rate = max(min(count, steps - done) / (time.perf_counter() - begun), 1.0)
         done += min(count, steps - done)
         seen = (number - 1) * rows + min(done * program.batch_size, rows)
-        shown = {**_shown(records), "loss": loss / weight}
+        shown = {**_shown(records), "loss": _ratio(loss, weight)}
         watch.advanced(number, done / steps, seen, shown)
-    return state, loss / weight, rate
+    return state, _ratio(loss, weight), rate
+
+
+def _ratio(loss: float, weight: float) -> float:
+    """The mean loss; 0 where all rows so far weigh 0."""
+    return loss / weight if weight else 0.0
 
 
 def _shown(records: list[Metrics]) -> Metrics:
@@ -240,16 +279,17 @@ def _better(
     return _Best(value if np.isfinite(value) else np.inf, number, kept)
 
 
-def _not_finite(program: Program, state: State, data: tuple[Array, Array]) -> NonFiniteError:
+def _not_finite(program: Program, state: State, data: _Data) -> NonFiniteError:
     """The error for the step that was not applied, with the rows of its batch."""
-    x, y = data
-    step, rows = int(state.step), x.shape[0]
+    step, rows = int(state.step), len(data.x)
     per_epoch = epochs.steps_per_epoch(rows, program.batch_size)
     order = epochs.order_of_rows(int(state.seed), step // per_epoch, rows, program.batch_size)
     first = (step % per_epoch) * program.batch_size
     batch = order.reshape(-1)[first : min(first + program.batch_size, rows)]
-    z = mlp.forward(state.params, x[batch], **program.network)
-    losses = np.asarray(LOSSES[program.loss].plain(z, y[batch], **dict(program.options)))
+    if data.weights is not None:
+        batch = batch[np.asarray(data.weights)[batch] > 0]
+    z = embedding.forward(state.params, data.x[batch], **program.network)
+    losses = np.asarray(LOSSES[program.loss].plain(z, data.y[batch], **dict(program.options)))
     guilty = batch[~np.isfinite(losses)]
     what = "the loss is" if guilty.size else "the gradient is"
     return NonFiniteError(

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnet.errors import UserError
+from jaxnet.nn.embedding import Network
 
 
 class Schedule(NamedTuple):
@@ -63,30 +64,35 @@ SCALINGS: Mapping[str, Callable[[Optimizer], optax.GradientTransformation]] = Ma
 DECOUPLED = frozenset(("adamw", "lion"))
 
 # t in [0, 1] is the part of the run that is done; optax counts it as steps of a run of length 1.
-SCHEDULES: Mapping[str, Callable[[Schedule], optax.Schedule]] = MappingProxyType(
+# The second argument is the part of the run that one step is: a warm-up starts with its first step,
+# not at 0, where a step would change nothing.
+SCHEDULES: Mapping[str, Callable[[Schedule, Any], optax.Schedule]] = MappingProxyType(
     {
-        "constant": lambda s: optax.constant_schedule(1.0),
-        "cosine": lambda s: optax.cosine_decay_schedule(1.0, decay_steps=1, alpha=s.final),
-        "warmup_cosine": lambda s: (
+        "constant": lambda s, step: optax.constant_schedule(1.0),
+        "cosine": lambda s, step: optax.cosine_decay_schedule(1.0, decay_steps=1, alpha=s.final),
+        "warmup_cosine": lambda s, step: (
             optax.join_schedules(
                 [
-                    optax.linear_schedule(0.0, 1.0, transition_steps=s.warmup),
+                    lambda t: jnp.minimum((t + step) / s.warmup, 1.0),
                     optax.cosine_decay_schedule(1.0, decay_steps=1 - s.warmup, alpha=s.final),
                 ],
                 [s.warmup],
             )
             if s.warmup > 0
-            else SCHEDULES["cosine"](s)
+            else SCHEDULES["cosine"](s, step)
         ),
-        "exponential": lambda s: optax.exponential_decay(
+        "exponential": lambda s, step: optax.exponential_decay(
             1.0, transition_steps=1, decay_rate=s.decay
         ),
     }
 )
 
 
-def factor(schedule: Schedule, t: Float[Array, ""]) -> Float[Array, ""]:
+def factor(schedule: Schedule, t: Float[Array, ""], *, step: Any = 0.0) -> Float[Array, ""]:
     """Factor of the learning rate at the part t of the run, t in [0, 1).
+
+    Args:
+        step: the part of the run that one step is, with which a warm-up starts.
 
     >>> [round(float(factor(Schedule("cosine"), jnp.float32(t))), 3) for t in (0.0, 0.5, 1.0)]
     [1.0, 0.5, 0.0]
@@ -95,7 +101,7 @@ def factor(schedule: Schedule, t: Float[Array, ""]) -> Float[Array, ""]:
         raise UserError(
             f"no schedule is called {schedule.name!r}; choose from {', '.join(SCHEDULES)}"
         )
-    return jnp.asarray(SCHEDULES[schedule.name](schedule)(t), jnp.float32)
+    return jnp.asarray(SCHEDULES[schedule.name](schedule, step)(t), jnp.float32)
 
 
 class Rates(NamedTuple):
@@ -106,7 +112,7 @@ class Rates(NamedTuple):
 
 
 def build(optimizer: Optimizer, rates: Rates) -> optax.GradientTransformation:
-    """The optax transformation of an optimizer, but for clipping. Biases never decay.
+    """The optax transformation of an optimizer, but for clipping; see `decays`.
 
     >>> sgd, ones = build(Optimizer("sgd"), Rates(0.5, 0.0)), {"w": jnp.ones(2)}
     >>> updates, _ = sgd.update(ones, sgd.init(ones), ones)
@@ -118,7 +124,7 @@ def build(optimizer: Optimizer, rates: Rates) -> optax.GradientTransformation:
             f"no optimizer is called {optimizer.name!r}; choose from {', '.join(SCALINGS)}"
         )
     scaling = SCALINGS[optimizer.name](optimizer)
-    decay = optax.add_decayed_weights(rates.weight_decay, mask=_is_weight)
+    decay = optax.add_decayed_weights(rates.weight_decay, mask=decays)
     ordered = [scaling, decay] if optimizer.name in DECOUPLED else [decay, scaling]
     return optax.chain(*ordered, optax.scale_by_learning_rate(rates.learning_rate))
 
@@ -170,7 +176,10 @@ def _adam(
     """
     if o.name not in DECOUPLED:
         gradients = jax.tree.map(
-            lambda g, p: g + rates.weight_decay * p if p.ndim > 1 else g, gradients, params
+            lambda g, p, shrinks: g + rates.weight_decay * p if shrinks else g,
+            gradients,
+            params,
+            decays(params),
         )
     count = moments.count + finite.astype(moments.count.dtype)
     steps = jnp.maximum(count, 1).astype(jnp.float32)
@@ -181,13 +190,13 @@ def _adam(
     step = rates.learning_rate / (1 - o.b1**steps)
     scale = 1 / (1 - o.b2**steps)
 
-    def update(p: Array, m: Array, v: Array) -> Array:
+    def update(p: Array, m: Array, v: Array, shrinks: bool) -> Array:
         decayed = p
-        if o.name in DECOUPLED and p.ndim > 1:
+        if o.name in DECOUPLED and shrinks:
             decayed = p * (1 - rates.learning_rate * rates.weight_decay)
         return jnp.where(finite, decayed - step * m / (jnp.sqrt(v * scale) + o.eps), p)
 
-    params = jax.tree.map(update, params, mu, nu)
+    params = jax.tree.map(update, params, mu, nu, decays(params))
     return params, moments._replace(count=count, mu=mu, nu=nu)
 
 
@@ -208,5 +217,16 @@ def _where(condition: Any, after: Any, before: Any) -> Any:
     return jax.tree.map(lambda new, old: jnp.where(condition, new, old), after, before)
 
 
-def _is_weight(params: Any) -> Any:
-    return jax.tree.map(lambda p: p.ndim > 1, params)
+def decays(params: Any) -> Any:
+    """Which parameters weight decay shrinks: matrices, but neither biases nor embedding tables.
+
+    The same tree with True or False for each. (Tables as in TabM, Gorishniy et al. 2025: the row of
+    a rare category would shrink at every step and be learned at few.)
+
+    >>> decays({"W": jnp.ones((2, 2)), "b": jnp.ones(2)})
+    {'W': True, 'b': False}
+    """
+    found = jax.tree.map(lambda p: p.ndim > 1, params)
+    if isinstance(params, Network):
+        return found._replace(tables=jax.tree.map(lambda table: False, params.tables))
+    return found

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from jaxnet.nn import mlp
-from jaxnet.nn.mlp import Params
+from jaxnet.errors import UserError
+from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.optimizer import Optimizer
 
@@ -35,9 +37,9 @@ class State(NamedTuple):
         hyper: rates and the length of the run.
     """
 
-    params: Params
+    params: Network
     moments: Any
-    average: Params | tuple[()]
+    average: Network | tuple[()]
     step: Int[Array, ""]
     seed: Int[Array, ""]
     hyper: Hyper
@@ -73,25 +75,50 @@ def begin(
     seed: int,
     scheme: str = "he",
     last_layer: str | None = None,
+    embeddings: tuple[tuple[int, int], ...] = (),
+    output_bias: Float[ArrayLike, " n_L"] | None = None,
 ) -> State:
     """The state before the first update.
+
+    Args:
+        sizes: of the layers, the first being the columns of x, codes included.
+        embeddings: (slots, width) of each trailing column of codes, see `nn.embedding`.
+        output_bias: of the last layer, such as `weights.prior_bias` gives; None: 0.
+
+    Raises:
+        UserError: the bias has another number of outputs, or what `embedding.init` refuses.
 
     >>> rates = hyper(learning_rate=0.1, total_steps=10)
     >>> int(begin((4, 8, 3), Optimizer("sgd"), rates, seed=0).step)
     0
     """
-    draw = _compiled_begin(sizes, optimizer, scheme, last_layer)
-    return draw(jnp.uint32(seed), rates)
+    if output_bias is not None and np.shape(output_bias) != (sizes[-1],):
+        raise UserError(
+            f"output_bias takes one number an output, ({sizes[-1]},); got {np.shape(output_bias)}"
+        )
+    bias = None if output_bias is None else np.asarray(output_bias, np.float32)
+    draw = _compiled_begin(sizes, optimizer, scheme, last_layer, embeddings)
+    return draw(jnp.uint32(seed), rates, bias)
 
 
 @lru_cache(maxsize=64)
 def _compiled_begin(
-    sizes: tuple[int, ...], optimizer: Optimizer, scheme: str, last_layer: str | None
+    sizes: tuple[int, ...],
+    optimizer: Optimizer,
+    scheme: str,
+    last_layer: str | None,
+    embeddings: tuple[tuple[int, int], ...],
 ) -> Any:
-    """(seed, hyper) -> State in one program: operation by operation, each would be compiled."""
+    """(seed, hyper, bias or None) -> State, one program: by operations, each would be compiled."""
 
-    def draw(seed: Any, rates: Hyper) -> State:
-        params = mlp.init(jax.random.key(seed), sizes, scheme=scheme, last_layer=last_layer)
+    def draw(seed: Any, rates: Hyper, bias: Array | None) -> State:
+        key = jax.random.key(seed)
+        params = embedding.init(
+            key, sizes, embeddings=embeddings, scheme=scheme, last_layer=last_layer
+        )
+        if bias is not None:
+            *hidden, last = params.layers
+            params = params._replace(layers=(*hidden, last._replace(b=bias)))
         average = jax.tree.map(jnp.copy, params) if optimizer.ema is not None else ()
         moments = optimizers.init(optimizer, params)
         return State(params, moments, average, jnp.int32(0), seed, rates)
@@ -99,6 +126,6 @@ def _compiled_begin(
     return jax.jit(draw)
 
 
-def predicting(state: State) -> Params:
+def predicting(state: State) -> Network:
     """The parameters to evaluate and keep: the average where there is one."""
     return state.average or state.params

@@ -112,7 +112,7 @@ def test_an_epoch_is_the_plain_loop_of_optax():
             x, y = jnp.asarray(data.x[chosen_rows]), data.y[chosen_rows]
 
             def mean_loss(params, x=x, y=y):
-                z = mlp.forward(params, x)
+                z = mlp.forward(params.layers, x)
                 return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(z, y))
 
             value, gradients = jax.value_and_grad(mean_loss)(params)
@@ -158,7 +158,7 @@ def test_evaluation_counts_every_row_once_and_padding_never():
         )
         for block in (4, 23, 64)
     ]
-    z = mlp.forward(params, jnp.asarray(data.x))
+    z = mlp.forward(params.layers, jnp.asarray(data.x))
     exact = float(losses.mean(losses.categorical_cross_entropy(z, jnp.asarray(data.y))))
     right = np.mean(np.argmax(np.asarray(z), axis=1) == data.y)
     for metrics in measured:
@@ -192,7 +192,7 @@ def test_a_metric_of_another_task_is_refused():
 def test_averaged_parameters_are_what_is_kept():
     averaged = train(program(optimizer=Optimizer("sgd", ema=0.5)), learning_rate=0.1)
     last = train(program(optimizer=Optimizer("sgd")), learning_rate=0.1)
-    assert not np.allclose(averaged.params[0].W, last.params[0].W)
+    assert not np.allclose(averaged.params.layers[0].W, last.params.layers[0].W)
 
 
 def test_dropout_changes_training_and_smoothing_changes_the_loss():

@@ -1,0 +1,255 @@
+"""Learned embeddings: codes of categorical columns become rows of tables before the first layer.
+
+    a_0 = [x_1, ..., x_{d-c}, T_1[k_1], ..., T_c[k_c]],  k = the trailing c columns of x
+    da_0 = delta_1 W_1;  dT_i[s] = sum of da_0's columns of T_i over the rows whose k_i = s
+
+(Guo and Berkhahn 2016). A network without tables is the feedforward network itself, operation by
+operation.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from jaxnet.errors import UserError
+from jaxnet.nn import backprop, mlp
+from jaxnet.nn.losses import Loss
+from jaxnet.nn.mlp import Key, Layer, Params
+
+Tables: TypeAlias = tuple[Float[Array, "_ _"], ...]
+Embeddings: TypeAlias = Sequence[Sequence[int]]
+
+# Parts the random numbers of the tables from those of the layers.
+TABLES = 0x7AB1E5
+
+
+class Network(NamedTuple):
+    """Parameters of a network: the tables of its embedded columns, then its layers.
+
+    Attributes:
+        tables: (slots, width) for each trailing column of codes; () without any.
+        layers: as `mlp.init` draws them.
+    """
+
+    tables: Tables
+    layers: Params
+
+
+def init(
+    key: Key,
+    sizes: Sequence[int],
+    *,
+    embeddings: Embeddings = (),
+    spread: float | None = None,
+    scheme: str = "he",
+    last_layer: str | None = None,
+) -> Network:
+    """Draw the tables and the layers of a network; T_i ~ N(0, spread^2).
+
+    Args:
+        key: a JAX random key.
+        sizes: (d, n_1, ..., n_L): columns of x, codes included, hidden layers, outputs.
+        embeddings: (slots, width) of each trailing column of x that holds codes.
+        spread: deviation of the tables' numbers; None: 1 / sqrt(width), which gives rows of about
+            length 1, as those of a one-hot column have.
+        scheme, last_layer: as in `mlp.init`.
+
+    Raises:
+        UserError: more embeddings than columns, a table without slots, or what `mlp.init` refuses.
+
+    >>> network = init(jax.random.key(0), [5, 8, 3], embeddings=[(10, 4)])
+    >>> [table.shape for table in network.tables], network.layers[0].W.shape
+    ([(10, 4)], (8, 8))
+    """
+    inputs = first_inputs(sizes[0] if sizes else 0, embeddings)
+    layers = mlp.init(key, (inputs, *sizes[1:]), scheme=scheme, last_layer=last_layer)
+    if not embeddings:
+        return Network((), layers)
+    # One draw for all tables: compiling a generator for each would take seconds.
+    counts = [slots * width for slots, width in embeddings]
+    drawn = jax.random.normal(jax.random.fold_in(key, TABLES), (sum(counts),), jnp.float32)
+    parts = jnp.split(drawn, np.cumsum(counts)[:-1])
+    return Network(
+        tuple(
+            part.reshape(slots, width) * (width**-0.5 if spread is None else spread)
+            for part, (slots, width) in zip(parts, embeddings, strict=True)
+        ),
+        layers,
+    )
+
+
+def first_inputs(columns: int, embeddings: Embeddings) -> int:
+    """Inputs of the first layer: d - c plain columns and the widths of c tables.
+
+    >>> first_inputs(5, [(10, 4), (7, 2)])
+    9
+    """
+    if len(embeddings) > columns or any(min(shape) < 1 for shape in embeddings):
+        raise UserError(
+            f"embeddings take (slots, width) >= 1 for at most the {columns} columns of x; "
+            f"got {list(embeddings)!r}"
+        )
+    return columns - len(embeddings) + sum(width for _, width in embeddings)
+
+
+def columns(network: Network) -> int:
+    """Columns of the x that a network takes.
+
+    >>> columns(init(jax.random.key(0), [5, 3], embeddings=[(10, 4)]))
+    5
+    """
+    widths = sum(table.shape[1] for table in network.tables)
+    return int(network.layers[0].W.shape[1]) - widths + len(network.tables)
+
+
+def _codes(tables: Tables, x: Float[Array, "m d"]) -> list[Int[Array, " m"]]:
+    """The trailing columns as indices; a code beyond its table is taken for the nearest slot."""
+    first = x.shape[1] - len(tables)
+    return [
+        jnp.clip(x[:, first + i].astype(jnp.int32), 0, table.shape[0] - 1)
+        for i, table in enumerate(tables)
+    ]
+
+
+def look_up(tables: Tables, x: Float[ArrayLike, "m d"]) -> Float[ArrayLike, "m n_0"]:
+    """a_0: x with its trailing columns of codes replaced by rows of the tables.
+
+    >>> look_up((jnp.array([[0.0, 0.5], [1.0, 1.5]]),), jnp.array([[7.0, 1.0]])).tolist()
+    [[7.0, 1.0, 1.5]]
+    """
+    if not tables:
+        return x
+    x = jnp.asarray(x)
+    # A gather a table: joined into one table they would be copied at every step.
+    rows = [
+        table.at[code].get(mode="promise_in_bounds")
+        for table, code in zip(tables, _codes(tables, x), strict=True)
+    ]
+    plain = x[:, : x.shape[1] - len(tables)]
+    return jnp.concatenate([plain.astype(rows[0].dtype), *rows], axis=1)
+
+
+def _check(network: Network, x: Float[ArrayLike, "..."]) -> None:
+    expected = columns(network)
+    if np.ndim(x) != 2 or np.shape(x)[1] != expected:
+        raise UserError(
+            f"the network takes rows of {expected} numbers, (m, {expected}), the last "
+            f"{len(network.tables)} of them codes; got {np.shape(x)}"
+        )
+
+
+def forward(network: Network, x: Float[ArrayLike, "..."], **options: Any) -> Float[Array, "m n_L"]:
+    """Logits z_L (m, n_L) of the rows of x (m, d), whose trailing columns are codes.
+
+    Args:
+        options: of `mlp.forward`: activation, parametrisation, dropout and key or masks,
+            compute_dtype.
+
+    Raises:
+        UserError: x does not fit the network, or what `mlp.forward` refuses.
+
+    >>> network = init(jax.random.key(0), [5, 8, 3], embeddings=[(10, 4)])
+    >>> forward(network, jnp.ones((2, 5))).shape
+    (2, 3)
+    """
+    if network.tables:
+        _check(network, x)
+    return mlp.forward(network.layers, look_up(network.tables, x), **options)
+
+
+def gradients(
+    network: Network,
+    x: Float[ArrayLike, "..."],
+    targets: ArrayLike,
+    loss: Loss,
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    compute_dtype: Any = None,
+    **options: Any,
+) -> tuple[Float[Array, ""], Network]:
+    """(mean loss, its gradients in tables and layers), by the equations of the lectures.
+
+    Equal to `jax.value_and_grad` of `losses.mean(loss(forward(network, x), targets), weights)` up
+    to rounding.
+
+    Args:
+        options: of `backprop.gradients`: weights, masks, output_activation, the loss's own.
+
+    >>> from jaxnet.nn import losses
+    >>> network = init(jax.random.key(0), [5, 8, 3], embeddings=[(10, 4)])
+    >>> value, grads = gradients(
+    ...     network, jnp.ones((2, 5)), jnp.array([0, 2]), losses.categorical_cross_entropy)
+    >>> grads.tables[0].shape, bool(grads.tables[0][1].any()), bool(grads.tables[0][2].any())
+    ((10, 4), True, False)
+    """
+    names: dict[str, Any] = {
+        "activation": activation,
+        "parametrisation": parametrisation,
+        "compute_dtype": compute_dtype,
+    }
+    if not network.tables:
+        value, layers = backprop.gradients(network.layers, x, targets, loss, **names, **options)
+        return value, Network((), layers)
+    _check(network, x)
+    inputs = look_up(network.tables, x)
+    value, cache, delta = backprop.output_delta(
+        network.layers, inputs, targets, loss, **names, **options
+    )
+    layers, delta = backprop.through_layers(network.layers, cache, delta, **names)
+    widths = sum(table.shape[1] for table in network.tables)
+    da = backprop.input_gradient(
+        network.layers[0],
+        delta,
+        inputs=slice(-widths, None),
+        parametrisation=parametrisation,
+        compute_dtype=compute_dtype,
+    )
+    return value, Network(_table_gradients(network.tables, jnp.asarray(x), da), layers)
+
+
+def _table_gradients(
+    tables: Tables, x: Float[Array, "m d"], da: Float[Array, "m widths"]
+) -> Tables:
+    """dT_i: each row of da_0 is added to the row of the table that it came from."""
+    found, start = [], 0
+    for table, code in zip(tables, _codes(tables, x), strict=True):
+        part = da[:, start : start + table.shape[1]].astype(table.dtype)
+        found.append(jnp.zeros_like(table).at[code].add(part, mode="promise_in_bounds"))
+        start += table.shape[1]
+    return tuple(found)
+
+
+def named(network: Network) -> dict[str, np.ndarray]:
+    """Parameters as named arrays on the host: tables.0, ..., layers.0.W, layers.0.b, ...
+
+    >>> sorted(named(init(jax.random.key(0), [5, 3], embeddings=[(10, 4)])))
+    ['layers.0.W', 'layers.0.b', 'tables.0']
+    """
+    tables = {f"tables.{index}": np.asarray(table) for index, table in enumerate(network.tables)}
+    return tables | {
+        f"layers.{index}.{name}": np.asarray(array)
+        for index, layer in enumerate(network.layers)
+        for name, array in layer._asdict().items()
+    }
+
+
+def from_named(arrays: Mapping[str, ArrayLike]) -> Network:
+    """The network whose parameters `named` gave these names.
+
+    >>> from_named(named(init(jax.random.key(0), [5, 3], embeddings=[(10, 4)]))).tables[0].shape
+    (10, 4)
+    """
+    tables = sum(name.startswith("tables.") for name in arrays)
+    layers = sum(name.startswith("layers.") for name in arrays) // len(Layer._fields)
+    return Network(
+        tuple(jnp.asarray(arrays[f"tables.{index}"]) for index in range(tables)),
+        tuple(
+            Layer(*(jnp.asarray(arrays[f"layers.{index}.{name}"]) for name in Layer._fields))
+            for index in range(layers)
+        ),
+    )
