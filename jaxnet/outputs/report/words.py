@@ -1,0 +1,65 @@
+"""Names of tasks, parts and metrics in plain words, and what a metric says."""
+
+from typing import NamedTuple
+
+TASKS = {
+    "binary": "binary classification",
+    "multiclass": "multiclass classification",
+    "multilabel": "multi-label classification",
+}
+PARTS = {"train": "training", "validation": "validation", "test": "test"}
+
+
+class Metric(NamedTuple):
+    """A metric's name, what it says in one line, and whether more of it is better."""
+
+    title: str
+    meaning: str
+    rises: bool = True
+
+
+METRICS = {
+    "accuracy": Metric("Accuracy", "share of decisions that are right"),
+    "balanced_accuracy": Metric(
+        "Balanced accuracy", "share found of each class, averaged over classes: rare ones count too"
+    ),
+    "log_loss": Metric(
+        "Log loss", "how surprised the probabilities are by what is true: 0 is perfect", False
+    ),
+    "roc_auc": Metric(
+        "ROC-AUC", "chance that a positive row is ranked above a negative one: 0.5 is guessing"
+    ),
+    "pr_auc": Metric("PR-AUC", "precision averaged over recall (average precision)"),
+    "f1": Metric("F1", "harmonic mean of precision and recall"),
+    "mcc": Metric("MCC", "correlation of decision and truth: 0 is guessing, 1 perfect"),
+    "brier": Metric("Brier score", "mean squared distance of probability and truth", False),
+    "ece": Metric(
+        "ECE", "gap of stated probability and observed share, averaged (calibration error)", False
+    ),
+    "macro_f1": Metric("Macro F1", "F1 of each class or label, averaged"),
+    "weighted_f1": Metric("Weighted F1", "F1 of each class, averaged by its rows"),
+    "micro_f1": Metric("Micro F1", "F1 over all pairs of row and label"),
+    "samples_f1": Metric("Samples F1", "F1 of each row's labels, averaged over rows"),
+    "hamming_loss": Metric(
+        "Hamming loss", "share of pairs of row and label decided wrongly", False
+    ),
+    "subset_accuracy": Metric("Subset accuracy", "share of rows with every label right"),
+    "roc_auc_ovr": Metric("ROC-AUC, one against rest", "ROC-AUC of each class, averaged"),
+    "lrap": Metric(
+        "LRAP", "share of true labels among those ranked as high, averaged over true labels"
+    ),
+}
+
+
+def metric(key: str) -> Metric:
+    """What is known of a metric; an unknown one is called by its key.
+
+    >>> metric("ece").title, metric("top_5_accuracy").title
+    ('ECE', 'Top 5 accuracy')
+    """
+    return METRICS.get(key) or Metric(key.replace("_", " ").capitalize(), "")
+
+
+def part(key: str) -> str:
+    """The name of a part of the data, for the middle of a sentence."""
+    return PARTS.get(key, key)
