@@ -73,7 +73,7 @@ def by_epoch(
         first, last = min(epochs), max(epochs)
         room = 0.03 * (last - first) or 0.5
         axes.set_xlim(first - room, last + room)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
         if kept is not None:
             _mark(axes, kept, f"kept: {kept:g}")
         name_axes(axes, "epoch", y)
@@ -117,29 +117,37 @@ def by_threshold(lines: Sequence[Line], chosen: float | None, *, key: str, label
     return drawing.draw(paint, key=key, label=label, height=300)
 
 
-def reliability(lines: Sequence[Line], rows: Sequence[Any], *, key: str, label: str) -> Html:
+def reliability(
+    lines: Sequence[Line],
+    sizes: Sequence[Sequence[Any]],
+    bins: Sequence[tuple[Any, ...]],
+    *,
+    key: str,
+    label: str,
+) -> Html:
     """Observed share by stated probability, above bars of how many rows were told so.
 
     Args:
         lines: points (mean probability, share) by bin.
-        rows: (low, high, rows) of the bins of the last of the lines.
+        sizes: the rows behind each point of each line.
+        bins: (low, high, rows) of the bins of the last of the lines.
         key: as `drawing.draw`.
         label: as `drawing.draw`.
     """
 
     def compose(figure: Figure) -> None:
-        below, above = drawing.panel(figure, 42, 276), drawing.panel(figure, 92, 30)
+        below, above = drawing.panel(figure, 44, 278), drawing.panel(figure, 92, 32)
         above.plot([0, 1], [0, 1], color=colour("muted"), lw=1.2, dashes=(3, 3))
-        for line in lines:
-            _plot(above, line, marker="o")
+        for line, rows in zip(lines, sizes, strict=True):
+            _bubbles(above, line, rows)
         _square(above)
         above.set_xticklabels([])
-        bins = [(low, high, n) for low, high, n in rows if all(map(is_number, (low, high, n)))]
-        width = [max(high - low - 0.008, 0.004) for low, high, _ in bins]
-        centre = [(low + high) / 2 for low, high, _ in bins]
-        below.bar(centre, [n for *_, n in bins], width=width, color=colour("s1"))
-        below.set_xlim(-0.02, 1.02)
-        below.set_ylim(0, 1.05 * max([1, *(n for *_, n in bins)]))
+        known = [(low, high, n) for low, high, n in bins if all(map(is_number, (low, high, n)))]
+        width = [max(high - low - 0.008, 0.004) for low, high, _ in known]
+        centre = [(low + high) / 2 for low, high, _ in known]
+        below.bar(centre, [n for *_, n in known], width=width, color=colour("s1"))
+        _square(below)
+        below.set_ylim(0, 1.05 * max([1, *(n for *_, n in known)]))
         below.set_yticks([])
         below.text(-0.03, 0.3, "rows", transform=below.transAxes, ha="right", color=colour("muted"))
         name_axes(above, "", "observed share")
@@ -179,7 +187,7 @@ def scatter(
     return drawing.draw(paint, key=key, label=label, height=300)
 
 
-def _plot(axes: Axes, line: Line, marker: str = "") -> None:
+def _plot(axes: Axes, line: Line, *, width: float = 2) -> None:
     y = [value if is_number(value) else math.nan for value in line.y]
     x = [value if is_number(value) else math.nan for value in line.x]
     size = min(len(x), len(y))
@@ -188,8 +196,8 @@ def _plot(axes: Axes, line: Line, marker: str = "") -> None:
         x[:size],
         y[:size],
         color=colour(line.role),
-        linewidth=2,
-        marker=marker or ("o" if alone else ""),
+        linewidth=width,
+        marker="o" if alone else "",
         markersize=6,
         markeredgewidth=0,
         solid_capstyle="round",
@@ -197,6 +205,23 @@ def _plot(axes: Axes, line: Line, marker: str = "") -> None:
     )
     if line.dash:
         drawn.set_dashes([float(length) / 2 for length in line.dash.split()])
+
+
+def _bubbles(axes: Axes, line: Line, rows: Sequence[Any]) -> None:
+    """Points whose areas grow with the rows they stand for, on a thin line."""
+    known = [float(n) if is_number(n) and n > 0 else 0.0 for n in rows]
+    most = max([1.0, *known])
+    _plot(axes, line, width=1.2)
+    for x, y, n in zip(line.x, line.y, known, strict=False):
+        if is_number(x) and is_number(y):
+            size = 4 + 6 * math.sqrt(n / most)
+            point: dict[str, Any] = {
+                "marker": "o",
+                "markersize": size,
+                "markeredgewidth": 0,
+                "clip_on": False,
+            }
+            axes.plot([x], [y], color=colour(line.role), **point)
 
 
 def _dots(axes: Axes, points: Sequence[tuple[float, float]], paint: str) -> None:
@@ -214,7 +239,7 @@ def _dots(axes: Axes, points: Sequence[tuple[float, float]], paint: str) -> None
 
 
 def _mark(axes: Axes, x: float, text: str) -> None:
-    """A vertical line with a word at its upper end, on the side that has room."""
+    """A vertical line with a word above its end, towards the side that has room."""
     axes.axvline(x, color=colour("ink"), lw=1.2, dashes=(4, 3))
     low, high = axes.get_xlim()
     beyond = x > (low + high) / 2
@@ -222,10 +247,9 @@ def _mark(axes: Axes, x: float, text: str) -> None:
         text,
         (x, 1),
         xycoords=("data", "axes fraction"),
-        xytext=(-5 if beyond else 5, -3),
+        xytext=(0, 4),
         textcoords="offset points",
         ha="right" if beyond else "left",
-        va="top",
         color=colour("ink"),
     )
 
@@ -251,16 +275,18 @@ def _powers(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_locator(FixedLocator(seen))
-    axes.set_yticklabels([_power(tick) for tick in seen])
+    axes.set_yticklabels([power(tick) for tick in seen])
 
 
-def _power(value: float) -> str:
+def power(value: float) -> str:
+    """A number that may be tiny, with two digits and its power of ten.
+
+    >>> power(0.001), power(0.25), power(1e-7), power(1.44e-7), power(0)
+    ('0.001', '0.25', '10⁻⁷', '1.4·10⁻⁷', '0')
     """
-    >>> _power(0.001), _power(0.2), _power(1e-7)
-    ('0.001', '0.2', '10⁻⁷')
-    """
-    if 1e-3 <= value < 1e4:
-        return f"{value:g}"
-    digit, exponent = f"{value:.0e}".split("e")
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+    digit, exponent = f"{value:.1e}".split("e")
+    digit = digit.removesuffix(".0")
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
     return power if digit == "1" else f"{digit}·{power}"

@@ -107,17 +107,27 @@ def section_calibration(records: Records) -> Html | None:
     if _list(earlier, "p"):
         uncalibrated = Line("before", _list(earlier, "p"), _list(earlier, "share"), "s2", "5 3")
         lines = [uncalibrated, lines[0]._replace(label="after calibration")]
+    sizes = [_list(one, "rows") for one in (earlier, shown)[-len(lines) :]]
     bins = list(zip(*(_list(shown, key) for key in ("low", "high", "rows")), strict=False))
-    ece = figure_of(after.get("ece") or records.scores(part).get("ece"))
+    ece = figure_of(after.get("ece", records.scores(part).get("ece")))
+    off = (
+        "below it the model is too sure, above it too modest"
+        if records.task == "multiclass"
+        else "below it positives are rarer than was said, above it more common"
+    )
     picture = charts.reliability(
-        lines, bins, key="reliability", label=f"Reliability diagram; calibration error {ece}."
+        lines,
+        sizes,
+        bins,
+        key="reliability",
+        label=f"Reliability diagram; calibration error {ece}.",
     )
     drawn = figure(
         f"Reliability, {words.part(part)} rows",
         picture,
-        "Rows are gathered by the probability they were told. On the diagonal, 80 % comes true in "
-        "80 % of cases; below it the model is too sure, above it too modest. The bars show how "
-        "many rows each point stands for: few rows, loose points.",
+        "Rows are gathered by the probability they were told. On the dashed diagonal, 80 % comes "
+        f"true in 80 % of cases; {off}. Large points and tall bars stand for many rows; a small "
+        "point may be off by chance.",
         _keys(lines) if len(lines) > 1 else (),
     )
     return section(

@@ -54,14 +54,13 @@ def _parts(schema: Record) -> Html | None:
     }
     listed = [
         (
-            words.part(part).capitalize(),
+            join([words.part(part).capitalize(), element("small", uses.get(part, ""))]),
             plain_number(n),
             percent(n / total) if is_number(n) else "",
-            uses.get(part, ""),
         )
         for part, n in rows.items()
     ]
-    columns = (Column("Part"), Column("Rows", True), Column("Share", True), Column("Use"))
+    columns = (Column("Part"), Column("Rows", True), Column("Share", True))
     return table("Rows of each part", columns, listed)
 
 
@@ -112,7 +111,7 @@ def _columns(schema: Record) -> Html | None:
     caption = f"{counted(len(listed), 'column')} used"
     if isinstance(inputs, Sequence):
         caption += f", which become {counted(len(inputs), 'input')} of the network"
-    return table(caption, heads, body)
+    return table(caption, heads, body, shown=12)
 
 
 def _column(column: Record, rows: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxnet.outputs.report import baseline, words
-from jaxnet.outputs.report.layout import Column, Key, figure, scroll, section, table
+from jaxnet.outputs.report.layout import Column, Key, figure, scroll, section, table, title
 from jaxnet.outputs.report.markup import (
     Html,
     counted,
@@ -77,14 +77,14 @@ def _written(matrix: Matrix, names: Sequence[str]) -> Html:
     caption = "Confusion matrix: counts, and shares of the row"
     whole = element(
         "table",
-        element("caption", caption),
+        title(caption),
         element("thead", element("tr", corner, *heads)),
         element("tbody", *body),
         class_="matrix",
     )
     reading = (
         "A row holds the rows of one true class, a column those decided as one class. Blue is "
-        "right, orange wrong, darker is a larger share of its row."
+        "right, orange wrong; the stronger the colour, the larger the share of its row."
     )
     return join([scroll(caption, whole), element("p", reading, class_="how")])
 
@@ -92,7 +92,10 @@ def _written(matrix: Matrix, names: Sequence[str]) -> Html:
 def _cell(n: float, total: float, *, right: bool) -> Html:
     share = n / total if total > 0 else 0.0
     role = "s1" if right else "s2"
-    shade = f"background: color-mix(in srgb, var(--{role}) {40 * share:.0f}%, transparent)"
+    strength = 8 + 34 * share if n > 0 else 0  # a single mistake is seen too
+    shade = f"background: color-mix(in srgb, var(--{role}) {strength:.0f}%, transparent)"
+    if n == 0 and not right:
+        return element("td", "0", class_="zero")
     said = percent(share) if total > 0 else "\N{EM DASH}"
     return element("td", element("b", plain_number(n)), element("small", said), style=shade)
 

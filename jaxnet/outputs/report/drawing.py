@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 400, 270  # in units of the viewBox; letters are 12 units high
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 30, 42
+WIDTH, HEIGHT = 400, 270  # in units of the viewBox; letters are 13 units high
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 10, 32, 44
 
 # Stand-ins that matplotlib draws with; each becomes a variable of the page, light or dark.
 ROLES = ("ink", "muted", "line", "card", "s1", "s2", "s3", "s4", "s5")
@@ -32,7 +32,7 @@ _VARIABLE = {stand_in: f"var(--{role})" for role, stand_in in _STAND_IN.items()}
 _SETTINGS = {
     "svg.fonttype": "none",  # letters as text: small, sharp, and found by a search in the page
     "svg.hashsalt": "jaxnet",  # the same ids each time
-    "font.size": 12,
+    "font.size": 13,
     "axes.unicode_minus": True,
 }
 _LOCK = threading.Lock()  # matplotlib's settings are the process's
@@ -98,7 +98,7 @@ def panel(figure: Figure, bottom: int, top: int) -> Axes:
         spine.set_color(colour("muted"))
         spine.set_linewidth(1)
     axes.tick_params(
-        which="both", left=False, bottom=False, pad=5, colors=colour("muted"), labelsize=12
+        which="both", left=False, bottom=False, pad=5, colors=colour("muted"), labelsize=13
     )
     axes.grid(visible=True, axis="y", color=colour("line"), linewidth=1)
     axes.set_axisbelow(True)

@@ -84,12 +84,14 @@ def verdict(records: Records, bar: Baseline) -> Html:
     accuracy = scores.get("accuracy")
     if not is_number(accuracy):
         return join([where, " the share of right decisions is not known."])
-    sentences: list[str] = [f"{where} the model decides {percent(accuracy)} rightly"]
+    sentences: list[str] = [f"{where} the model is right for {percent(accuracy)}"]
     if bar.accuracy is None:
         sentences.append(".")
     else:
-        sentences += ["; always answering ", name(bar.always, 40)]
-        sentences.append(f" would be right for {percent(bar.accuracy)}.")
+        sentences += ["; always answering \N{LEFT DOUBLE QUOTATION MARK}", name(bar.always, 40)]
+        sentences.append(
+            f"\N{RIGHT DOUBLE QUOTATION MARK} would be right for {percent(bar.accuracy)}."
+        )
     sentences.append(_judged(accuracy, scores.get("log_loss"), bar))
     return join(sentences)
 

@@ -20,9 +20,9 @@ def section_importance(records: Records) -> Html | None:
         why = note(f"Not measured: {shorten(found['reason'], 300)}.")
         return section("importance", "Columns that matter", "", why)
     items = [mapping(one) for one in listed]
-    widest = max([abs(_of(one, "mean")) + _of(one, "std") for one in items]) or 1.0
+    reach = _reach(items)
     title = words.metric(str(found.get("metric", "log_loss"))).title
-    rows = [(name(one.get("name", "")), _bar(one, widest), _written(one)) for one in items]
+    rows = [(name(one.get("name", "")), _bar(one, *reach), _written(one)) for one in items]
     lead = (
         f"How much worse the {title.lower()} of the {words.part(str(found.get('part', 'test')))} "
         "rows gets when one column is shuffled among them. Near zero: the model would not miss it, "
@@ -33,7 +33,9 @@ def section_importance(records: Records) -> Html | None:
     repeats, n = found.get("repeats"), found.get("rows")
     if is_number(repeats) and is_number(n):
         caption += f": {repeats:g} shuffles of {n:,} rows; the thin line is the spread over them"
-    return section("importance", "Columns that matter", lead, table(caption, columns, rows))
+    return section(
+        "importance", "Columns that matter", lead, table(caption, columns, rows, shown=15)
+    )
 
 
 def _of(item: Record, key: str) -> float:
@@ -45,12 +47,23 @@ def _written(item: Record) -> str:
     return f"{figure_of(item.get('mean'))} ± {figure_of(item.get('std'))}"
 
 
-def _bar(item: Record, widest: float) -> Html:
-    """The mean as a bar, one standard deviation to both sides as a line; below zero in orange."""
+def _reach(items: Sequence[Record]) -> tuple[float, float]:
+    """What the bars must span: zero, every mean, and the spread of each."""
+    low = min([0.0, *(_of(one, "mean") - _of(one, "std") for one in items)])
+    high = max([0.0, *(_of(one, "mean") + _of(one, "std") for one in items)])
+    return (low, high) if high > low else (0.0, 1.0)
+
+
+def _bar(item: Record, low: float, high: float) -> Html:
+    """The mean as a bar from zero, one standard deviation to both sides as a thin line."""
     mean, std = _of(item, "mean"), _of(item, "std")
     role = "s1" if mean >= 0 else "s2"
-    size = abs(mean) / widest
-    low, high = max(size - std / widest, 0.0), min(size + std / widest, 1.0)
-    length = element("i", style=f"width: {100 * size:.1f}%; background: var(--{role})")
-    spread = element("b", style=f"left: {100 * low:.1f}%; width: {100 * (high - low):.1f}%")
+    length = element("i", style=f"{_place(0, mean, low, high)}; background: var(--{role})")
+    spread = element("b", style=_place(mean - std, mean + std, low, high))
     return element("span", length, spread, class_="bar wide", aria_hidden="true")
+
+
+def _place(begin: float, end: float, low: float, high: float) -> str:
+    """Where a piece lies in the cell, in percent of its width."""
+    left, right = (100 * (x - low) / (high - low) for x in sorted((begin, end)))
+    return f"left: {left:.1f}%; width: {right - left:.1f}%"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from jaxnet.outputs.report.markup import Html, counted, element, join
 
 SHOWN, MOST = 50, 1000  # rows of a table that stand open, and that are written at all
+DOTS = "dots"  # in place of dashes: points without a line
 
 
 class Column(NamedTuple):
@@ -41,15 +42,17 @@ def heading(text: str) -> Html:
     return element("h3", text)
 
 
-def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Html:
-    """A table whose first column names the rows. Long ones are folded after `SHOWN` rows.
+def table(
+    caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, shown: int = SHOWN
+) -> Html:
+    """A table whose first column names the rows. Long ones are folded after `shown` rows.
 
     It scrolls sideways in a box of its own where the page is too narrow.
     """
-    first = _table(caption, columns, rows[:SHOWN])
-    if len(rows) <= SHOWN:
+    first = _table(caption, columns, rows[:shown])
+    if len(rows) <= shown:
         return first
-    rest = rows[SHOWN:MOST]
+    rest = rows[shown:MOST]
     more = element(
         "details",
         element("summary", f"{counted(len(rest), 'more row')}"),
@@ -76,7 +79,7 @@ def _table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str]
     ]
     whole = element(
         "table",
-        element("caption", caption),
+        title(caption),
         element("thead", element("tr", *heads)),
         element("tbody", *body),
     )
@@ -88,9 +91,14 @@ def scroll(label: str, content: Html) -> Html:
     return element("div", content, class_="scroll", role="region", aria_label=label, tabindex="0")
 
 
-def fold(title: str, *content: str | None) -> Html:
+def title(caption: str) -> Html:
+    """The caption of a table; it stays in sight when the table is scrolled sideways."""
+    return element("caption", element("span", caption))
+
+
+def fold(summary: str, *content: str | None) -> Html:
     """Content behind a line to click on."""
-    return element("details", element("summary", title), *content)
+    return element("details", element("summary", summary), *content)
 
 
 def figure(title: str, picture: Html, reading: str, keys: Sequence[Key] = ()) -> Html:
@@ -107,12 +115,10 @@ def figure(title: str, picture: Html, reading: str, keys: Sequence[Key] = ()) ->
 
 
 def _key(key: Key) -> Html:
-    line = element(
-        "path",
-        d="M1 5h22",
-        style=f"stroke: var(--{key.role})"
-        + (f"; stroke-dasharray: {key.dash}" if key.dash else ""),
-    )
+    dots = key.dash == DOTS
+    dash = "0 7; stroke-width: 4.5; stroke-linecap: round" if dots else key.dash
+    style = f"stroke: var(--{key.role})" + (f"; stroke-dasharray: {dash}" if dash else "")
+    line = element("path", d="M5 5h15" if dots else "M1 5h22", style=style)
     swatch = element("svg", line, viewBox="0 0 24 10", class_="swatch", aria_hidden="true")
     return element("li", swatch, element("span", key.label))
 

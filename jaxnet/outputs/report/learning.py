@@ -45,7 +45,7 @@ def _losses(records: Records, kept: float | None) -> Html | None:
         "Loss by epoch",
         picture,
         "Both should fall. Where validation rises while training still falls, the network begins "
-        "to learn its rows by heart; the epoch kept is the one before that.",
+        "to learn its rows by heart; the epoch kept is the best one before that.",
         [line.key for line in lines],
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from jaxnet.outputs.report import charts
 from jaxnet.outputs.report.charts import Line
-from jaxnet.outputs.report.layout import Column, figure, grid, note, section, table
-from jaxnet.outputs.report.markup import Html, counted, is_number, shorten
+from jaxnet.outputs.report.layout import DOTS, Column, figure, grid, note, section, table
+from jaxnet.outputs.report.markup import Html, counted, element, is_number, shorten
 from jaxnet.outputs.report.reading import Record, Records, mapping
 
 _FLOOR = 1e-9
@@ -35,7 +35,7 @@ def _picture(proof: Record) -> Html | None:
     points = [mapping(p) for p in listed] if isinstance(listed, Sequence) else []
     x = [point.get("logit") for point in points]
     clouds = [
-        Line(label, x, [point.get(key) for point in points], role)
+        Line(label, x, [point.get(key) for point in points], role, DOTS)
         for key, label, role in (
             ("autodiff", "autodiff of the usual form", "s2"),
             ("closed_form", "closed form, used here", "s1"),
@@ -76,7 +76,8 @@ def _worst(proof: Record) -> Html:
     columns = (Column("Gradient"), Column("Worst error", True))
     verdict = words.get(ok) if isinstance(ok, bool) else None
     kind = "warning" if ok is False else "note"
-    return Html(table(caption, columns, rows) + (note(verdict, kind=kind) if verdict else ""))
+    said = note(verdict, kind=kind) if verdict else None
+    return element("div", table(caption, columns, rows), said)
 
 
 def _said(proof: Record) -> str:
@@ -87,4 +88,4 @@ def _said(proof: Record) -> str:
 
 
 def _error(value: object) -> str:
-    return f"{value:.1e}" if is_number(value) else "\N{EM DASH}"
+    return charts.power(value) if is_number(value) else "\N{EM DASH}"

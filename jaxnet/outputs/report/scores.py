@@ -30,8 +30,8 @@ def section_scores(records: Records) -> Html | None:
     return section(
         "metrics",
         "Metrics",
-        "Every row counts once. The test column is the one to quote; a training column far ahead "
-        "of it is a sign of overfitting.",
+        "Higher is better, but where it says otherwise. The test column is the one to quote; a "
+        "training column far ahead of it is a sign of overfitting.",
         table("Metrics of each part of the data", columns, rows),
         _remarks(records, parts),
     )
@@ -41,8 +41,7 @@ def _meaning(key: str) -> Html | None:
     metric = words.metric(key)
     if not metric.meaning:
         return None
-    better = "higher is better" if metric.rises else "lower is better"
-    return element("small", f"{metric.meaning}; {better}")
+    return element("small", metric.meaning + ("" if metric.rises else "; lower is better"))
 
 
 def _remarks(records: Records, parts: list[str]) -> Html | None:
