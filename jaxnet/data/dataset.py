@@ -1,53 +1,30 @@
 """A data set ready to train on: labels checked, rows split, features encoded, and the schema.
 
-The schema is the record that a finished model keeps: with it alone `encode` turns a new array into
-inputs of the network, and `labels.decode(schema["classes"], codes)` turns outputs into classes.
+The schema is the record that a finished model keeps: with it alone `encode_frame` turns new rows
+into inputs of the network, and `targets_of` reads their labels.
 """
 
-import hashlib
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from jaxnet.data import arrays, builtin, encoding, labels, splits
-from jaxnet.data.places import values
+from jaxnet.data import labels, new_rows, sources
+from jaxnet.data import missing as tokens
+from jaxnet.data import targets as targets_
+from jaxnet.data.assembly import Dataset as Dataset
+from jaxnet.data.assembly import Settings, Shares, build
+from jaxnet.data.features import Options
+from jaxnet.data.frame import Frame
+from jaxnet.data.labels import Class, Labels
+from jaxnet.data.new_rows import Encoded, Ready
+from jaxnet.data.sources import Files, Given
+from jaxnet.data.splits import Split
 from jaxnet.data.table import Array, Table
 from jaxnet.errors import DataError
-
-_FORMAT = 1
-_TEST_X = "X of the test set"
-
-
-class Dataset(NamedTuple):
-    """Encoded features, targets of the task (`labels.Labels`), and how they came about.
-
-    x: float32 (rows, d). y: binary float32 (rows,), multiclass int32 (rows,), multi-label float32
-    (rows, K). A validation or test part that was not asked for has 0 rows.
-    rows: row numbers of the three parts in the given table; a test table of its own has none.
-    schema: JSON-able; task, features, encoding, classes, class_names, split, rows, train_counts.
-    warnings: what is allowed but likely a mistake; notes: what was done on the way.
-    """
-
-    x_train: Array
-    y_train: Array
-    x_val: Array
-    y_val: Array
-    x_test: Array
-    y_test: Array
-    rows: splits.Split
-    schema: dict[str, Any]
-    warnings: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-class Shares(NamedTuple):
-    """Shares of all rows that are split off, and the seed of the split."""
-
-    validation: float = 0.15
-    test: float = 0.15
-    seed: int = 0
 
 
 def prepare(
@@ -56,17 +33,28 @@ def prepare(
     source: str | None = None,
     train: str | Path | None = None,
     test: str | Path | None = None,
+    validation: str | Path | None = None,
     features: str = "X",
-    target: str = "y",
+    target: Any = None,
+    positive: Class | None = None,
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
+    missing: Sequence[str] | None = None,
     scale: str = "robust",
+    one_hot_limit: int = 8,
+    embedding_size: int = 8,
     split: Mapping[str, Any] | None = None,
     directory: str | Path = ".",
 ) -> Dataset:
     """The data set that the `data` section of a config describes; keywords as its keys.
 
-    source: a built-in set; or train (and test): .npz files, relative to `directory`.
-    A test file, or a test table within the training file, is kept as it is; only validation rows
-    are then split off. Raises DataError for all that can be wrong with files, labels or features.
+    source: a built-in set; or train (and validation, test): .npz files or tables (.csv, .csv.gz,
+    .parquet), relative to `directory`. A file of validation or test rows is kept as it is, and so
+    is a test table within an .npz file; parts without a file are split off.
+    target: of a table, the column of the labels (see `targets`); of .npz files, the key, "y" for
+    None. columns: name -> numeric, categorical or id, where the inferred kind is not meant.
+    missing: cells that mean missing, beside empty ones. split: see `Shares`.
+    Raises DataError for all that can be wrong with files, labels or features.
 
     >>> data = prepare("binary", source="breast_cancer")
     >>> data.x_train.shape, data.x_val.shape, data.x_test.shape
@@ -76,18 +64,57 @@ def prepare(
     """
     if (source is None) == (train is None):
         raise DataError("data: give either source (a built-in set) or train (a file)")
-    held_out: Table | None = None
+    wishes = Options(scale, one_hot_limit, embedding_size)
+    shares = Shares(**(split or {}))
+    folder = Path(directory)
+    if shares.file is not None:
+        shares = shares._replace(file=str(folder / shares.file))
+    settings = _settings(task, positive, columns, drop, missing, wishes, shares)
     if source is not None:
-        if test is not None:
-            raise DataError("data.test: a built-in set is split by itself; leave test out")
-        table = builtin.load(source)
-    else:
-        folder = Path(directory)
-        table, held_out = arrays.read_npz(folder / str(train), features, target)
-        if test is not None:
-            own, within = arrays.read_npz(folder / str(test), features, target)
-            held_out = own if within is None else within
-    return from_tables(table, held_out, task=task, scale=scale, split=split)
+        for key, path in (("test", test), ("validation", validation)):
+            if path is not None:
+                raise DataError(f"data.{key}: a built-in set is split by itself; leave {key} out")
+        return build(sources.built_in(source, task), settings)
+    files = Files(
+        folder / str(train),
+        None if validation is None else folder / validation,
+        None if test is None else folder / test,
+    )
+    return build(sources.from_files(files, task, features=features, target=target), settings)
+
+
+def from_frames(
+    x: Any,
+    y: Any,
+    *,
+    task: str,
+    validation: float | Array = 0.15,
+    seed: int = 0,
+    positive: Class | None = None,
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
+    missing: Sequence[str] | None = None,
+    scale: str = "robust",
+    one_hot_limit: int = 8,
+    embedding_size: int = 8,
+) -> Dataset:
+    """A data set from features and labels in memory, without test rows.
+
+    x: a Frame, a data frame or an array (n, d); y: labels as `labels.validate` takes them.
+    validation: share of rows to split off, or the row numbers themselves.
+
+    >>> x, y = np.arange(40.0).reshape(20, 2), np.array(["no", "yes"] * 10)
+    >>> data = from_frames(x, y, task="binary", validation=np.array([0, 3]))
+    >>> data.x_train.shape, data.x_val.shape, data.schema["classes"]
+    ((18, 2), (2, 2), ['no', 'yes'])
+    """
+    part = sources.of_pair(sources.as_features(x), y, task)
+    wishes = Options(scale, one_hot_limit, embedding_size)
+    share, rows = (validation, None) if isinstance(validation, float | int) else (0.0, validation)
+    settings = _settings(task, positive, columns, drop, missing, wishes, Shares(share, 0.0, seed))
+    if rows is not None:
+        settings = settings._replace(rows=_given_rows(np.asarray(rows, np.int64), len(part)))
+    return build(Given(part), settings)
 
 
 def from_tables(
@@ -98,146 +125,103 @@ def from_tables(
     scale: str = "robust",
     split: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """A data set from tables in memory; `test`, if given, is kept as the test part.
+    """A data set from arrays in memory; `test`, if given, is kept as the test part.
 
     >>> table = Table(np.arange(40.0).reshape(20, 2), np.array(["no", "yes"] * 10), ("a", "b"))
     >>> data = from_tables(table, task="binary", split={"validation": 0, "test": 0.2})
     >>> data.x_test.shape, data.x_val.shape, data.schema["classes"]
     ((4, 2), (0, 2), ['no', 'yes'])
     """
-    shares = Shares(**(split or {}))
-    names = table.feature_names
-    if test is not None:
-        shares = shares._replace(test=0.0)
-        _refuse_other_columns(table, test)
-        encoding.check(test.x, names=names, what=_TEST_X)
-    encoding.check(table.x, names=names)
-    found = labels.validate(table.y, task, names=table.names)
-    shown = labels.name_classes(found.classes, None if task == "multilabel" else table.names)
-    rows = splits.split(found.targets, task, *shares, classes=shown)
-    code = encoding.fit(table.x, scale, rows=rows.train, names=names)
-    x_train, x_val, x_test = (encoding.apply(code, table.x, rows=part) for part in rows)
-    y_train, y_val, y_test = (found.targets[part] for part in rows)
-    if test is not None:
-        x_test = encoding.apply(code, test.x, names=names, what=_TEST_X)
-        y_test = labels.validate(test.y, task, found.classes, what="y of the test set").targets
-    schema = {
-        "format": _FORMAT,
-        "task": task,
-        "features": list(names),
-        "encoding": encoding.to_json(code),
-        "classes": list(found.classes),
-        "class_names": list(shown),
-        "rows": {"train": len(y_train), "validation": len(y_val), "test": len(y_test)},
-        "train_counts": labels.counts(y_train, len(shown)).tolist(),
-        "split": {**shares._asdict(), "test_given": test is not None, "sha256": _digest(rows)},
-    }
-    absent = _absent(shown, {"training": y_train, "validation": y_val, "test": y_test})
-    notes = (*table.notes, *(test.notes if test is not None else ()), *_constant(code, names))
-    return Dataset(
-        *(x_train, y_train, x_val, y_val, x_test, y_test),
-        rows=rows,
-        schema=schema,
-        warnings=(*found.warnings, *absent),
-        notes=notes,
-    )
+    held = None if test is None else sources.of_table(test, task, "test set")
+    given = Given(sources.of_table(table, task), test=held)
+    settings = _settings(task, None, None, (), None, Options(scale), Shares(**(split or {})))
+    return build(given, settings)
+
+
+def encoder(schema: Mapping[str, Any]) -> Ready:
+    """A schema made ready, for `encode_frame` on one piece of a table after another."""
+    return new_rows.ready(schema)
+
+
+def encode_frame(schema: Mapping[str, Any] | Ready, x: Any, *, what: str = "X") -> Encoded:
+    """New rows as inputs of the network that was trained with this schema, and what was odd.
+
+    x: a Frame or a data frame, by name in any order; a Table or an array (n, d), by place. Each
+    row is encoded by itself: pieces of a table give the pieces of the result.
+    Raises DataError: missing columns, words or infinities in numeric columns.
+
+    >>> schema = from_frames(np.array([[1.0], [2.0], [3.0], [2.0]]), [0, 1, 0, 1], task="binary",
+    ...                      validation=0.0).schema
+    >>> encode_frame(schema, np.array([[2.0], [np.nan]]))
+    Encoded(x=array([[0.], [0.]], dtype=float32), warnings=(), unseen={'x0': 1})
+    """
+    known = schema if isinstance(schema, Ready) else new_rows.ready(schema)
+    return new_rows.encode(known, x, what)
 
 
 def encode(schema: Mapping[str, Any], x: Any, *, what: str = "X") -> Array:
-    """A new array as inputs of the network that was trained with this schema: float32 (n, d).
-
-    x: (n, d), images (n, h, w), or a Table; columns in the order of training. Raises DataError for
-    another number of columns, values that are missing or infinite, or values that are no numbers.
+    """`encode_frame` without its remarks: float32 (n, d).
 
     >>> data = prepare("binary", source="breast_cancer")
     >>> encode(data.schema, np.zeros((2, 29)))
     Traceback (most recent call last):
     jaxnet.errors.DataError: X: expected 30 columns ('mean radius', 'mean texture', 'mean ...
     """
-    names = schema["features"]
-    if hasattr(x, "columns"):
-        x = _by_name(x, names, what)
-    matrix = arrays.as_matrix(x.x if isinstance(x, Table) else x, what).x
-    if matrix.shape[1] != len(names):
-        raise DataError(
-            f"{what}: expected {len(names)} columns ({values(names)}), given {matrix.shape[1]}: "
-            f"an array of shape {matrix.shape}"
-        )
-    return encoding.apply(encoding.from_json(schema["encoding"]), matrix, names=names, what=what)
+    return encode_frame(schema, x, what=what).x
 
 
-def _by_name(frame: Any, names: Sequence[str], what: str) -> Any:
-    """The columns of a data frame in the order of training; by place if it shares no name."""
-    given = set(map(str, frame.columns))
-    missing = [name for name in names if name not in given]
-    if len(missing) == len(names):
-        return frame
-    if missing:
-        raise DataError(f"{what}: no column {values(missing)}, which the model was trained with")
-    return frame[list(names)]
+def has_targets(schema: Mapping[str, Any], x: Any) -> bool:
+    """Whether a Frame holds the columns of the labels; a Table always does."""
+    if isinstance(x, Table):
+        return True
+    wanted = schema["target"]["columns"]
+    return bool(wanted) and set(wanted) <= set(x.columns.column_names)
 
 
-def encode_labels(schema: Mapping[str, Any], y: Any, *, what: str = "y") -> Array:
+def labels_of(schema: Mapping[str, Any], x: Frame | Table) -> Labels:
     """Labels of new rows as targets, looked up among the classes of training.
 
+    Raises DataError, with the line: a missing label, a class that training did not have.
+    """
+    task, classes = schema["task"], schema["classes"]
+    if isinstance(x, Table):
+        return labels.validate(x.y, task, classes, names=x.names)
+    target = targets_.Target(tuple(schema["target"]["columns"]), schema["target"]["separator"])
+    if not target.columns:
+        raise DataError(f"{x.name}: the model was trained on arrays, so no column is its target")
+    return targets_.read(x, target, task, classes)
+
+
+def targets_of(schema: Mapping[str, Any], x: Frame | Table) -> Array:
+    """The targets of `labels_of`.
+
     >>> data = prepare("binary", source="breast_cancer")
-    >>> encode_labels(data.schema, [1, 0, 1])
+    >>> targets_of(data.schema, Table(np.zeros((3, 30)), np.array([1, 0, 1]), ()))
     array([1., 0., 1.], dtype=float32)
     """
-    return labels.validate(y, schema["task"], schema["classes"], what=what).targets
+    return labels_of(schema, x).targets
 
 
-def _refuse_other_columns(table: Table, test: Table) -> None:
-    """Both tables must have the same columns in the same order."""
-    if table.names and test.names and table.names != test.names:
-        raise DataError(
-            f"y of the test set: its names are {values(test.names)}, those of training "
-            f"{values(table.names)}; name them alike and in the same order"
-        )
-    own, other = table.feature_names, test.feature_names
-    if table.x.shape[1] != test.x.shape[1]:
-        raise DataError(
-            f"{_TEST_X}: expected {len(own)} columns as in training, given {test.x.shape[1]}"
-        )
-    if own != other:
-        place = next(i for i, name in enumerate(own) if name != other[i])
-        raise DataError(
-            f"{_TEST_X}: column {place} is {other[place]!r}, in training {own[place]!r}: "
-            f"columns must stand in the same order"
-        )
+def _settings(
+    task: str,
+    positive: Class | None,
+    kinds: Mapping[str, str] | None,
+    drop: Sequence[str],
+    missing: Sequence[str] | None,
+    options: Options,
+    shares: Shares,
+) -> Settings:
+    known = tokens.tokens(missing)
+    return Settings(task, positive, kinds or {}, tuple(drop), known, options, shares)
 
 
-def _absent(names: Sequence[str], parts: Mapping[str, Array]) -> list[str]:
-    """A warning for each part that holds no row of some class, or no positive row of some label.
-
-    Of single-label tasks the training part always holds every class.
-    """
-    said = []
-    for part, targets in parts.items():
-        absent = np.flatnonzero(labels.counts(targets, len(names)) == 0)
-        if len(targets) and absent.size:
-            what = "positive row of label" if targets.ndim == 2 else "row of class"
-            found = values(names[int(i)] for i in absent)
-            said.append(f"the {part} part ({len(targets)} rows) has no {what} {found}")
-    return said
-
-
-def _constant(code: encoding.Encoding, names: Sequence[str]) -> list[str]:
-    """A note for columns that carry nothing."""
-    constant = np.flatnonzero(code.scale == 0)
-    if not constant.size:
-        return []
-    found = values(names[int(i)] for i in constant)
-    return [
-        f"{constant.size} of {len(names)} columns are constant in the training rows and encoded "
-        f"as 0: {found}"
-    ]
-
-
-def _digest(rows: splits.Split) -> str:
-    """SHA-256 of the row numbers of the three parts: two runs with the same one split alike."""
-    digest = hashlib.sha256()
-    for part in rows:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part.astype("<i8").tobytes())
-    return digest.hexdigest()
+def _given_rows(validation: Array, n: int) -> Split:
+    """These rows for validation and all others for training."""
+    wrong = validation[(validation < 0) | (validation >= n)]
+    if wrong.size:
+        raise DataError(f"validation: row {wrong[0]} of {n} (counted from 0)")
+    held = np.unique(validation)
+    train = np.setdiff1d(np.arange(n), held)
+    if len(train) == 0:
+        raise DataError(f"validation: all {n} rows are held out, and none is left to train on")
+    return Split(train, held, np.empty(0, np.int64))

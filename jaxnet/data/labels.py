@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnet.data.kinds import Distinct, as_array, distinct
-from jaxnet.data.places import rows, values
+from jaxnet.data.places import nearest, rows, values
 from jaxnet.data.table import Array
 from jaxnet.errors import DataError
 
@@ -76,13 +76,28 @@ def validate(
     return _VALIDATORS[task](array, _Question(known, None if names is None else tuple(names), what))
 
 
-def decode(classes: Sequence[Class], codes: Any) -> Array:
-    """The class of each code, as an array of integers, booleans or text.
+def with_positive(found: Labels, positive: Class | None, what: str = "y") -> Labels:
+    """Binary labels with the class `positive` second; unchanged for None.
 
-    >>> decode(["no", "yes"], [1, 0]).tolist()
-    ['yes', 'no']
+    Raises DataError, with the nearest, for a class that there is not.
+
+    >>> with_positive(validate(["no", "yes"], "binary"), "no").classes
+    ('yes', 'no')
     """
-    return np.asarray(list(classes))[np.asarray(codes, dtype=np.intp)]
+    if positive is None:
+        return found
+    texts = [str(label) for label in found.classes]
+    if found.targets.ndim != 1 or found.targets.dtype != np.float32:
+        raise DataError("data.positive: only task: binary has a positive class")
+    if str(positive) not in texts:
+        near = nearest(str(positive), texts) or "."
+        raise DataError(
+            f"data.positive: {what} has no class {positive!r}{near} "
+            f"Classes: {values(found.classes)}"
+        )
+    if texts.index(str(positive)) == 1:
+        return found
+    return found._replace(targets=1 - found.targets, classes=found.classes[::-1])
 
 
 def counts(targets: Array, number: int) -> Array:
@@ -130,7 +145,7 @@ def _binary(y: Array, question: _Question) -> Labels:
     if len(found) > 2:
         raise DataError(
             f"{question.what}: task binary needs two classes and there are {len(found)}: "
-            f"{_counted(found, counts(codes, len(found)))}. Several classes: task: multiclass"
+            f"{counted(found, counts(codes, len(found)))}. Several classes: task: multiclass"
         )
     return Labels(codes.astype(np.float32), found)
 
@@ -222,7 +237,7 @@ def _constant_columns(targets: Array, names: Sequence[Class], what: str) -> tupl
     if len(never) + len(always) == len(names):
         raise DataError(
             f"{what}: no label varies over the {len(targets)} rows: "
-            f"{_counted(names, number)}: there is nothing to tell apart"
+            f"{counted(names, number)}: there is nothing to tell apart"
         )
     said = []
     if len(never):
@@ -232,8 +247,12 @@ def _constant_columns(targets: Array, names: Sequence[Class], what: str) -> tupl
     return tuple(said)
 
 
-def _counted(classes: Sequence[Class], number: Array) -> str:
-    """The first classes with their rows: 'a' (3 rows), 'b' (2 rows)."""
+def counted(classes: Sequence[Class], number: Array) -> str:
+    """The first classes with their rows, for errors.
+
+    >>> counted(["a", "b"], np.array([3, 1]))
+    "'a' (3 rows), 'b' (1 row)"
+    """
     shown = 8
     pairs = zip(classes, number, strict=True)
     words = [f"{label!r} ({n} row{'s' if n != 1 else ''})" for label, n in pairs]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxnet.data import grouped
 from jaxnet.data.places import values
 from jaxnet.data.table import Array
 from jaxnet.errors import DataError
@@ -32,12 +33,14 @@ def split(
     seed: int = 0,
     *,
     classes: Sequence[Any] | None = None,
+    groups: Array | None = None,
 ) -> Split:
     """Rows of training, validation and test in the shares asked for, classes in proportion.
 
     y: targets as `labels.validate` gives them, (n,) codes or (n, K) of 0 and 1.
     validation, test: shares of all rows, each in [0, 1), less than 1 together; 0 is an empty part.
-    classes: their names, for errors.
+    classes: their names, for errors. groups: codes (n,) from 0; rows of one group stay together,
+    and classes are in proportion as far as that allows (see `grouped`).
 
     Of every class each part gets its share rounded down or up, one row at least where the part
     has room for that, and training always keeps one. Multi-label: iterative stratification
@@ -53,7 +56,9 @@ def split(
     targets = np.asarray(y)
     order = _shuffle(len(targets), seed)
     shares = (1.0 - validation - test, validation, test)
-    if task == "multilabel":
+    if groups is not None:
+        parts = grouped.deal(targets, groups, np.array(shares), order)
+    elif task == "multilabel":
         parts = _iterative(targets != 0, np.array(shares), order)
     else:
         codes = targets.astype(np.int64)
@@ -61,7 +66,7 @@ def split(
             _refuse_single(np.bincount(codes), classes)
         parts = _by_class(codes, validation, test, order)
     found = Split(*(np.flatnonzero(parts == part) for part in range(len(PARTS))))
-    _refuse_empty(found, shares)
+    _refuse_empty(found, shares, None if groups is None else len(np.unique(groups)))
     return found
 
 
@@ -183,11 +188,13 @@ def _refuse_single(size: Array, classes: Sequence[Any] | None) -> None:
         )
 
 
-def _refuse_empty(found: Split, shares: Sequence[float]) -> None:
+def _refuse_empty(found: Split, shares: Sequence[float], groups: int | None) -> None:
     total = sum(len(part) for part in found)
+    of = f"{total} rows" if groups is None else f"{total} rows in {groups} groups"
+    more = "rows" if groups is None else "groups"
     for name, part, share in zip(PARTS, found, shares, strict=True):
         if share > 0 and len(part) == 0:
             raise DataError(
-                f"too few rows to split: {total} rows leave none for {name} (a share of "
-                f"{share:.2g}); give more rows or another share"
+                f"too few {more} to split: {of} leave none for {name} (a share of "
+                f"{share:.2g}); give more {more} or another share"
             )

@@ -58,7 +58,7 @@ def test_the_scale_is_fitted_on_training_rows_only():
     x[rows.validation], x[rows.test] = 1e6, -1e6
     again = data.from_tables(given._replace(x=x), task="multiclass")
     np.testing.assert_array_equal(again.x_train, found.x_train)
-    assert again.schema["encoding"] == found.schema["encoding"]
+    assert again.schema["columns"] == found.schema["columns"]
     assert np.all(again.x_val > 2.9)
     assert np.all(again.x_test < -2.9)
 
@@ -72,9 +72,8 @@ def test_the_schema_is_json_and_enough_to_predict_with():
     assert schema == found.schema
     np.testing.assert_array_equal(data.encode(schema, given.x), found.x_test)
     np.testing.assert_array_equal(data.encode(schema, given), found.x_test)
-    np.testing.assert_array_equal(data.encode_labels(schema, given.y), found.y_test)
-    decoded = data.decode(schema["classes"], found.y_test)
-    np.testing.assert_array_equal(decoded, given.y)
+    np.testing.assert_array_equal(data.targets_of(schema, given), found.y_test)
+    assert data.has_targets(schema, given)
     assert data.encode(schema, given.x[:0]).shape == (0, 3)
 
 
@@ -85,16 +84,47 @@ def test_what_the_schema_says():
     ).schema
     digest = schema["split"].pop("sha256")
     assert len(digest) == 64
+    rows = splits.split(given.y, "multiclass", 0.1, 0.2, 3).train
+    assert schema["columns"][1] == {
+        "name": "b",
+        "kind": "numeric",
+        "center": np.median(given.x[rows, 1]),
+        "scale": np.subtract(*np.quantile(given.x[rows, 1], [0.75, 0.25])),
+        "fill": np.median(given.x[rows, 1]),
+        "indicator": False,
+        "summary": {
+            "missing": 0,
+            "min": given.x[rows, 1].min(),
+            "median": np.median(given.x[rows, 1]),
+            "max": given.x[rows, 1].max(),
+        },
+    }
     assert schema == {
-        "format": 1,
+        "format": 2,
         "task": "multiclass",
+        "named": False,
         "features": ["a", "b", "c"],
-        "encoding": schema["encoding"],
+        "columns": schema["columns"],
+        "scale": "robust",
+        "inputs": ["a", "b", "c"],
+        "groups": {"a": [0], "b": [1], "c": [2]},
+        "embeddings": [],
+        "identifiers": [],
+        "missing": ["?", "NA", "N/A", "NaN", "nan", "null"],
+        "target": {"columns": [], "separator": None},
         "classes": [0, 1, 2],
         "class_names": ["x", "y", "z"],
         "rows": {"train": 42, "validation": 6, "test": 12},
         "train_counts": [14, 14, 14],
-        "split": {"validation": 0.1, "test": 0.2, "seed": 3, "test_given": False},
+        "split": {
+            "validation": 0.1,
+            "test": 0.2,
+            "seed": 3,
+            "group": None,
+            "file": None,
+            "validation_given": False,
+            "test_given": False,
+        },
     }
 
 
@@ -211,11 +241,16 @@ def test_new_arrays_that_do_not_fit():
     )
     assert refusal(data.encode, schema, np.zeros(30)).endswith("one row: X.reshape(1, -1)")
     bad = np.zeros((2, 30))
-    bad[1, 2] = np.nan
+    bad[1, 2] = np.inf
     assert refusal(data.encode, schema, bad).startswith(
-        "X: row 1 (counted from 0), column 'mean perimeter' (2) is NaN: missing values are not"
+        "X: row 1 (counted from 0), column 'mean perimeter' (2) is inf: features must be finite"
     )
-    assert "unknown class 2. Known classes: 0, 1" in refusal(data.encode_labels, schema, [0, 2])
+    unknown = Table(np.zeros((2, 30)), np.array([0, 2]), ())
+    assert "unknown class 2. Known classes: 0, 1" in refusal(data.targets_of, schema, unknown)
+    assert refusal(data.encode, {**schema, "format": 1}, bad) == (
+        "schema: format 1, expected 2: the model was trained with another version of jaxnet; "
+        "train it again"
+    )
 
 
 def test_tables_that_do_not_fit():

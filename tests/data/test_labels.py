@@ -52,9 +52,6 @@ def test_kinds_of_labels(y, classes, codes):
         np.testing.assert_array_equal(found.targets, codes)
         again = labels.validate(y, task, found.classes)
         np.testing.assert_array_equal(again.targets, codes)
-        np.testing.assert_array_equal(
-            labels.decode(classes, codes).astype(object), np.array([classes[k] for k in codes])
-        )
 
 
 def test_neighbours_that_float64_merges_stay_apart():
@@ -240,3 +237,26 @@ def test_multilabel_in_which_nothing_varies():
         "y: no label varies over the 2 rows: 'a' (2 rows), 'b' (0 rows): "
         "there is nothing to tell apart"
     )
+
+
+def test_the_positive_class_is_the_second():
+    found = labels.validate(["b", "a", "b"], "binary")
+    assert labels.with_positive(found, None) is found
+    assert labels.with_positive(found, "b") is found
+    turned = labels.with_positive(found, "a")
+    assert turned.classes == ("b", "a")
+    np.testing.assert_array_equal(turned.targets, [0, 1, 0])
+    again = labels.validate(["a", "b"], "binary", turned.classes)
+    np.testing.assert_array_equal(again.targets, [1, 0])
+    assert labels.with_positive(labels.validate([1, 0], "binary"), "0").classes == (1, 0)
+
+
+def test_positive_classes_that_are_none():
+    with pytest.raises(DataError) as caught:
+        labels.with_positive(labels.validate(["no", "yes"], "binary"), "yess", "a.csv")
+    assert str(caught.value) == (
+        "data.positive: a.csv has no class 'yess'; did you mean 'yes'? Classes: 'no', 'yes'"
+    )
+    for task, y in (("multiclass", [0, 1]), ("multilabel", np.eye(2))):
+        with pytest.raises(DataError, match="only task: binary has a positive class"):
+            labels.with_positive(labels.validate(y, task), 1)
