@@ -58,6 +58,60 @@ class Thresholds(NamedTuple):
     each: Array
 
 
+class Decision(NamedTuple):
+    """How rows are decided.
+
+    Attributes:
+        rule: argmax or threshold.
+        tuned_for: the rule that thresholds were tuned by, None where they were not.
+        thresholds: what `decide` takes: None, a number, or one for each label.
+        global_threshold: multi-label: the best one for all labels.
+        reason: why thresholds were not tuned though they were asked to be.
+    """
+
+    rule: str
+    tuned_for: str | None = None
+    thresholds: float | tuple[float, ...] | None = None
+    global_threshold: float | None = None
+    reason: str = ""
+
+
+def choose(
+    task: str, p: Any, y: Any, threshold: float | str | None, *, cost: Costs | None = None
+) -> Decision:
+    """The decision for a config's `decision.threshold`, tuned on held-out rows p, y.
+
+    threshold: a number; a rule of `tune_binary`; None: 0.5, multi-label f1. Multiclass decides for
+    the most likely class whatever is asked. Raises DataError as `tune_binary`.
+
+    >>> choose("binary", [0.1, 0.2, 0.3, 0.4], [0, 0, 1, 1], "f1").thresholds
+    0.25
+    >>> choose("binary", [0.1, 0.2], [0, 0], "f1").reason
+    'rows of both classes are needed'
+    """
+    if task == "multiclass":
+        return Decision("argmax")
+    if threshold is None:
+        threshold = THRESHOLD if task == "binary" else "f1"
+    if not isinstance(threshold, str):
+        return _fixed(task, p, float(threshold))
+    p, y = checked(task, p, y)
+    costs = _costs(threshold, cost)
+    if not 0 < np.count_nonzero(y) < y.size:
+        reason = "rows of both classes are needed" if task == "binary" else "all labels are alike"
+        return _fixed(task, p, _centre(threshold, costs))._replace(reason=reason)
+    if task == "binary":
+        return Decision("threshold", threshold, tune_binary(p, y, threshold, cost=costs))
+    found = tune_multilabel(p, y, threshold, cost=costs)
+    return Decision("threshold", threshold, tuple(found.each.tolist()), found.global_)
+
+
+def _fixed(task: str, p: Any, threshold: float) -> Decision:
+    if task == "binary":
+        return Decision("threshold", None, threshold)
+    return Decision("threshold", None, (threshold,) * np.shape(p)[1], threshold)
+
+
 def tune_binary(p: Any, y: Any, rule: str, *, cost: Costs | None = None) -> float:
     """The threshold with the best `rule` on rows with probabilities p (n,) and targets y (n,).
 
