@@ -176,11 +176,11 @@ def _refuse_ragged(path: Path, block: Block, columns: int) -> None:
         found = 0 if is_blank(match[0]) else len(fields(match[0]))
         if found in (0, columns):
             continue
-        hint = (
-            'a text that holds a comma is quoted: "a, b"'
-            if found > columns
-            else "an empty cell still has its comma"
-        )
+        hint = "an empty cell still has its comma"
+        if found > columns:
+            hint = 'a text that holds a comma is quoted: "a, b"'
+        elif not match[0].strip():
+            hint = "the line holds nothing but blanks: delete it"
         raise DataError(
             f"{path}: line {block.line_at(match.start())}: {found} field{'s' * (found > 1)}, "
             f"and the header names {columns} column{'s' * (columns > 1)}; {hint}"
