@@ -173,8 +173,9 @@ def _parse(path: Path, block: Block, columns: tuple[str, ...]) -> "pa.Table":
 def _refuse_ragged(path: Path, block: Block, columns: int) -> None:
     """Name the first row of the block with a field too many or too few."""
     for match in RECORD.finditer(block.data):
-        found = 0 if is_blank(match[0]) else len(fields(match[0]))
-        if found in (0, columns):
+        # Most rows have no quotes, and counting is ten times quicker than splitting.
+        found = len(fields(match[0])) if b'"' in match[0] else match[0].count(b",") + 1
+        if found == columns or is_blank(match[0]):
             continue
         hint = "an empty cell still has its comma"
         if found > columns:
