@@ -122,8 +122,12 @@ def build(given: Given, settings: Settings) -> Dataset:
         "class_names": list(shown),
     }
     known = new_rows.ready(schema)
+    places = features.look_up(known.encoder, typed.cells)
     parts = [
-        _Encoded(features.encode(known.encoder, typed.cells, p), found.targets[p]) for p in rows
+        _Encoded(
+            features.encode(known.encoder, typed.cells, part, places=places), found.targets[part]
+        )
+        for part in rows
     ]
     for place, own in ((1, given.validation), (2, given.test)):
         if own is not None:

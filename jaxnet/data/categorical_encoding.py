@@ -79,7 +79,7 @@ def fit(
         kept = number > 1
         if (once := seen - int(np.count_nonzero(kept))) > 0:
             notes = (
-                f"column {name!r}: {once} of {seen} categories stand in one training row only and "
+                f"column {name!r}: categories of a single training row ({once} of {seen}) "
                 f"share the slot of unseen ones",
             )
         if int(np.count_nonzero(kept)) > _MOST:

@@ -61,19 +61,15 @@ def coded(column: Any) -> tuple[Array, Any]:
         column = pc.cast(column, pa.large_string())
     if pa.types.is_null(column.type):
         return np.full(len(column), -1, np.int32), pa.array([], pa.large_string())
-    found = pc.dictionary_encode(column)
-    if isinstance(found, pa.ChunkedArray):
-        found = found.unify_dictionaries()
-        if found.num_chunks == 0:
-            return np.empty(0, np.int32), pa.array([], column.type)
-        pieces = found.chunks
-    else:
-        pieces = [found]
+    found = pc.dictionary_encode(pa.chunked_array(column))
+    if found.num_chunks == 0:
+        return np.empty(0, np.int32), pa.array([], column.type)
+    # Every chunk of what dictionary_encode gives has the dictionary of all.
     codes = [
         np.asarray(pc.fill_null(piece.indices, -1).to_numpy(zero_copy_only=False), np.int32)
-        for piece in pieces
+        for piece in found.chunks
     ]
-    return np.concatenate(codes), pieces[0].dictionary
+    return np.concatenate(codes), found.chunk(0).dictionary
 
 
 def in_order(texts: Iterable[str]) -> list[str]:

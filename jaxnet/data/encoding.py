@@ -181,10 +181,11 @@ def newly_missing(encoding: Encoding, x: Columns) -> Array:
     array([1])
     """
     count = np.zeros(len(encoding.center), np.int64)
-    for _, chunk in _chunks(_Source(x, None, None, "X")):
-        if chunk.dtype.kind == "f":
-            count += np.count_nonzero(np.isnan(chunk), axis=0)
-    count[encoding.indicator] = 0
+    if isinstance(x, np.ndarray) and x.dtype.kind != "f":
+        return count
+    for column in np.flatnonzero(~encoding.indicator):
+        cells = x[:, column] if isinstance(x, np.ndarray) else x[column]
+        count[column] = np.count_nonzero(np.isnan(cells))
     return count
 
 

@@ -23,6 +23,9 @@ from jaxnet.data.places import values
 from jaxnet.data.table import Array
 from jaxnet.errors import DataError
 
+Places = dict[str, Array]
+"""Categorical column -> `categorical_encoding.places` of its rows."""
+
 _ROWS_AT_A_TIME = 65_536
 
 
@@ -116,7 +119,9 @@ def prepare(schema: Mapping[str, Any]) -> Encoder:
     return Encoder(names, tuple(str(r["name"]) for r in numeric), code, tuple(placed), place)
 
 
-def encode(encoder: Encoder, cells: Cells, rows: Array | None = None) -> Array:
+def encode(
+    encoder: Encoder, cells: Cells, rows: Array | None = None, *, places: Places | None = None
+) -> Array:
     """The `rows` of the cells (None: all) as inputs: float32 (rows, width).
 
     Raises DataError, with the place, for a value that is infinite or overflows float32.
@@ -127,8 +132,9 @@ def encode(encoder: Encoder, cells: Cells, rows: Array | None = None) -> Array:
         encoder.encoding, cells.numbers, rows=rows, names=cells.numeric,
         what=cells.what, where=cells.where, out=out[:, : encoder.encoding.width],
     )  # fmt: skip
+    known = look_up(encoder, cells) if places is None else places
     for each, start in encoder.codings:
-        place = coding.places(each, cells.categories[each.name])
+        place = known[each.name]
         block = out[:, start : start + each.width]
         for first in range(0, number, _ROWS_AT_A_TIME):
             part = slice(first, min(first + _ROWS_AT_A_TIME, number))
@@ -136,7 +142,14 @@ def encode(encoder: Encoder, cells: Cells, rows: Array | None = None) -> Array:
     return out
 
 
-def unseen(encoder: Encoder, cells: Cells) -> dict[str, int]:
+def look_up(encoder: Encoder, cells: Cells) -> Places:
+    """The place of each row's category in the coding of its column."""
+    return {
+        each.name: coding.places(each, cells.categories[each.name]) for each, _ in encoder.codings
+    }
+
+
+def unseen(encoder: Encoder, cells: Cells, places: Places) -> dict[str, int]:
     """Cells of each column that training has not seen the like of, columns without any left out.
 
     Categories that have no slot of their own, and missing cells where training had none.
@@ -144,8 +157,7 @@ def unseen(encoder: Encoder, cells: Cells) -> dict[str, int]:
     number = encoding.newly_missing(encoder.encoding, cells.numbers)
     found = dict(zip(encoder.numeric, number.tolist(), strict=True))
     for each, _ in encoder.codings:
-        place = coding.places(each, cells.categories[each.name])
-        found[each.name] = int(np.count_nonzero(place < 0))
+        found[each.name] = int(np.count_nonzero(places[each.name] < 0))
     return {name: found[name] for name in encoder.names if found[name]}
 
 

@@ -56,8 +56,9 @@ def encode(known: Ready, x: Any, what: str = "X") -> Encoded:
     cells, warnings = (
         _by_name(known, given) if isinstance(given, Frame) else (_by_place(known, given, what), ())
     )
-    found = features.encode(known.encoder, cells)
-    return Encoded(found, warnings, features.unseen(known.encoder, cells))
+    places = features.look_up(known.encoder, cells)
+    found = features.encode(known.encoder, cells, places=places)
+    return Encoded(found, warnings, features.unseen(known.encoder, cells, places))
 
 
 def describe(unseen: Mapping[str, int], rows: int) -> list[str]:

@@ -114,7 +114,7 @@ def _of_text(column: Any, tokens: tuple[str, ...]) -> Numbers:
     import pyarrow.compute as pc
 
     if not pa.types.is_dictionary(column.type):
-        quick = _quick(column)
+        quick = _quick(column) or _quick(_without(column, tokens))
         if quick is not None:
             return quick
     places, cells = coded(column)
@@ -138,8 +138,18 @@ def _of_text(column: Any, tokens: tuple[str, ...]) -> Numbers:
     )
 
 
+def _without(column: Any, tokens: tuple[str, ...]) -> Any:
+    """The column without the blanks around its cells, and null for a token."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    trimmed = pc.utf8_trim_whitespace(column)
+    known = pc.is_in(trimmed, value_set=pa.array(tokens, trimmed.type))
+    return pc.if_else(known, pa.scalar(None, trimmed.type), trimmed)
+
+
 def _quick(column: Any) -> Numbers | None:
-    """The numbers of a column of nothing else but empty cells; None if there is a doubt."""
+    """The numbers of a column that holds nothing else but empty cells; None if in doubt."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -174,7 +184,8 @@ def _any_leading_zero(column: Any) -> bool:
         ends = ends[chunk.offset : chunk.offset + len(chunk) + 1]
         letters = np.frombuffer(data, np.uint8)
         start = np.asarray(ends[:-1][np.diff(ends) > 1], np.int64)
-        start = start + np.isin(letters[start], (ord("+"), ord("-")))
+        signed = (letters[start] == ord("+")) | (letters[start] == ord("-"))
+        start = start + signed
         following = letters[np.minimum(start + 1, len(letters) - 1)]
         stop = np.asarray(ends[1:][np.diff(ends) > 1], np.int64)
         digit = (following >= ord("0")) & (following <= ord("9")) & (start + 1 < stop)
