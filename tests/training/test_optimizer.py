@@ -8,6 +8,8 @@ import pytest
 
 from jaxnet.config import OPTIMIZERS, SCHEDULES
 from jaxnet.errors import UserError
+from jaxnet.nn.embedding import Network
+from jaxnet.nn.mlp import Layer
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.optimizer import Optimizer, Rates, Schedule, apply, build, factor
 
@@ -135,3 +137,22 @@ def test_unknown_names_are_refused():
         build(Optimizer("adamm"), Rates(0.1, 0.0))
     with pytest.raises(UserError, match="no schedule is called 'cos'; choose from constant"):
         factor(Schedule("cos"), jnp.float32(0))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_leaves_tables_of_embeddings(name):
+    params = Network((jnp.ones((3, 2)),), (Layer(jnp.ones((2, 2)), jnp.ones(2)),))
+    zero = jax.tree.map(jnp.zeros_like, params)
+    moments = optimizers.init(Optimizer(name), params)
+    after, _ = apply(Optimizer(name), Rates(0.1, 0.5), zero, moments, params, FINITE)
+    np.testing.assert_array_equal(after.tables[0], params.tables[0])
+    np.testing.assert_array_equal(after.layers[0].b, params.layers[0].b)
+    assert (np.asarray(after.layers[0].W) < 1).all()
+
+
+def test_a_warm_up_starts_with_its_first_step():
+    schedule, step = Schedule("warmup_cosine", warmup=0.5), 0.125
+    got = [float(factor(schedule, jnp.float32(i * step), step=step)) for i in range(5)]
+    np.testing.assert_allclose(got, [0.25, 0.5, 0.75, 1.0, 1.0], rtol=1e-6)
+    short = Schedule("warmup_cosine", warmup=0.05)  # shorter than one step
+    assert float(factor(short, jnp.float32(0), step=step)) == 1.0
