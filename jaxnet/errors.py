@@ -70,6 +70,10 @@ class NonFiniteError(RunFailed):
         super().__init__(message)
 
 
+class DataWarning(UserWarning):
+    """Data that can be used and that a user should look at: unseen categories, unused columns."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was probably meant to be, or None when nothing is near.
 

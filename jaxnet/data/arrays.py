@@ -68,6 +68,35 @@ def read_npz(
     return train, test
 
 
+def read_features(path: str | Path, features: str = "X") -> Matrix:
+    """The features of an .npz file, whether or not labels lie beside them.
+
+    The key is `X` (or the name given), or `X_test`, or that of the only array there is.
+
+    Raises DataError: as `read_npz`, but for the labels.
+
+    >>> import tempfile
+    >>> file = tempfile.mkdtemp() + "/rows.npz"
+    >>> np.savez(file, X=np.zeros((4, 3)))
+    >>> read_features(file).x.shape
+    (4, 3)
+    """
+    path = Path(path)
+    arrays = _read_arrays(path)
+    keys = (features, f"{features}_test", *(arrays if len(arrays) == 1 else ()))
+    key = next((key for key in keys if key in arrays), None)
+    if key is None:
+        raise DataError(
+            f"{path}: no key {features!r}{nearest(features, list(arrays))}. "
+            f"The file holds {_contents(arrays)}; save the rows to predict as {features}: "
+            f"np.savez('rows.npz', {features}=rows)"
+        )
+    found = as_matrix(arrays[key], f"{path}: {key!r}")
+    if len(found.x) == 0:
+        raise DataError(f"{path}: {key!r} has shape {arrays[key].shape}: no rows")
+    return found
+
+
 def as_matrix(x: Any, what: str = "X") -> Matrix:
     """Features as a real array of shape (n, d); images are flattened row by row.
 

@@ -1,0 +1,128 @@
+"""Metrics of a finished run on a file of labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxnet.data import arrays, dataset, readers
+from jaxnet.data.frame import Frame
+from jaxnet.data.labels import Labels
+from jaxnet.data.places import nearest, values
+from jaxnet.errors import DataError
+from jaxnet.inference import pieces
+from jaxnet.inference.findings import Findings, Rows, summed_up
+from jaxnet.inference.model import Model, outputs
+from jaxnet.inference.pieces import Piece
+from jaxnet.training.metrics import measure
+
+
+class Evaluated(NamedTuple):
+    """How good a model is on a file.
+
+    Attributes:
+        rows: what was read.
+        metrics: name -> number, or None where it is undefined.
+        remarks: name -> why a metric is undefined, or what its mean leaves out.
+    """
+
+    rows: Rows
+    metrics: dict[str, float | None]
+    remarks: dict[str, str]
+
+
+def evaluate_file(
+    model: Model,
+    source: str | Path,
+    *,
+    progress: Callable[[int, float], None] = lambda done, share: None,
+    poll: Callable[[], None] = lambda: None,
+) -> Evaluated:
+    """The metrics of the task, by the run's own temperature and thresholds.
+
+    Args:
+        source: a .csv, .csv.gz or .parquet file with the columns of training, labels included, or
+            an .npz file with X and y (its test part, where it has one).
+        progress: told after every piece the rows done and the share of the file.
+        poll: called often; what it raises ends the work.
+
+    Raises:
+        DataError: rows or labels cannot be used; names the line.
+    """
+    path = Path(source)
+    rows, labels = _arrays(model, path) if pieces.is_npz(path) else _table(model, path)
+    findings, p = Findings(), []
+    with pieces.ahead(rows, poll=poll) as found:
+        for piece in found:
+            p.append(outputs(model, piece.encoded.x, poll=poll))
+            findings.add(piece.encoded)
+            progress(findings.rows, piece.share)
+    true = labels()
+    findings.warnings.update(dict.fromkeys(true.warnings))
+    scores = measure(
+        model.task,
+        np.concatenate(p),
+        true.targets,
+        thresholds=model.thresholds,
+        names=model.schema["class_names"],
+    )
+    return Evaluated(
+        summed_up(model.encoder, findings),
+        {name: score.value for name, score in scores.items()},
+        {name: score.remark for name, score in scores.items() if score.remark},
+    )
+
+
+def _arrays(model: Model, path: Path) -> tuple[Iterator[Piece], Callable[[], Labels]]:
+    """The pieces of an .npz file, and its labels."""
+    target = model.schema["target"]["columns"]
+    key = target[0] if len(target) == 1 and not model.schema["named"] else "y"
+    whole, test = arrays.read_npz(path, target=key)
+    table = whole if test is None else test
+    at_once = pieces.rows_at_once(table.x.shape[1], len(model.schema["classes"]))
+    rows = pieces.of_array(table.x, f"{path}: X", model.encoder, at_once)
+    return rows, lambda: dataset.labels_of(model.schema, table)
+
+
+def _table(model: Model, path: Path) -> tuple[Iterator[Piece], Callable[[], Labels]]:
+    """The pieces of a table, and its labels once all have been read."""
+    target = model.schema["target"]["columns"]
+    names = readers.names(path)
+    _refuse_unlabelled(path, target, names)
+    kept: list[Frame] = []
+
+    def rows() -> Iterator[Piece]:
+        wide = max(model.encoder.encoder.width, len(model.schema["classes"]))
+        at_once = pieces.rows_at_once(len(names), wide)
+        for piece in pieces.of_table(path, model.encoder, at_once):
+            assert isinstance(piece.x, Frame)
+            kept.append(piece.x._replace(columns=piece.x.columns.select(target)))
+            yield piece
+
+    def labels() -> Labels:
+        import pyarrow as pa
+
+        # The first frame counts the rows of the file; its names of places hold for all.
+        together = pa.concat_tables([frame.columns for frame in kept])
+        return dataset.labels_of(model.schema, kept[0]._replace(columns=together))
+
+    return rows(), labels
+
+
+def _refuse_unlabelled(path: Path, target: list[str], names: tuple[str, ...]) -> None:
+    missing = [name for name in target if name not in names]
+    if not target:
+        raise DataError(
+            f"{path}: the model was trained on arrays, so no column is its target; give an .npz "
+            f"file with X and y"
+        )
+    if missing:
+        near = nearest(missing[0], names) or f"; it has {values(names)}"
+        word = "column" if len(missing) == 1 else "columns"
+        raise DataError(
+            f"{path}: no {word} {values(missing)}, which held the labels in training{near}. "
+            f"Rows without labels: jaxnet predict"
+        )

@@ -1,0 +1,164 @@
+"""From a run directory to a model: everything in it is checked before it is used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxnet.data import dataset
+from jaxnet.data.new_rows import Ready
+from jaxnet.errors import JaxnetError, RunDirectoryError
+from jaxnet.inference.model import Model
+from jaxnet.nn import activations, embedding
+from jaxnet.nn.mlp import Layer
+from jaxnet.outputs import model_file, records, run_directory
+from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.training.tasks import find_task
+
+_FORMAT = 2  # of schema.json
+_PRECISIONS = ("float32", "bfloat16", "float16")
+_PARAMETRISATIONS = ("standard", "ntk")
+
+
+def load(directory: str | Path) -> Model:
+    """The model of a finished run.
+
+    Args:
+        directory: a run directory, as `jaxnet.train` and `jaxnet train` leave it.
+
+    Raises:
+        RunDirectoryError: it is no run, the run did not finish, a file is damaged, or it was
+            written by a version whose models this one does not read.
+    """
+    run = run_directory.open_existing(directory)
+    if not (run.model / model_file.DESCRIPTION).is_file():
+        raise RunDirectoryError(f"{run.path}: holds no model, {_state(run)}; train again")
+    saved = model_file.load(run.model)
+    schema = records.read_json(run.schema)
+    with _damage(run.model / model_file.DESCRIPTION):
+        _check_description(saved.description)
+        _check_arrays(saved.description, saved.arrays)
+    with _damage(run.schema):
+        known = _ready(run.schema, schema)
+        _check_schema(schema, known, saved.description)
+    return Model(embedding.from_named(saved.arrays), saved.description, schema, known)
+
+
+def _state(run: RunDirectory) -> str:
+    """What became of a run without a model."""
+    status = records.read_json(run.status)
+    state = status.get("state") if isinstance(status, dict) else None
+    if state == "running":
+        return "its run has not finished, or was killed"
+    return f"its run is {state!r}"
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Whatever a damaged record makes go wrong, in words."""
+    try:
+        yield
+    except RunDirectoryError:
+        raise
+    except (JaxnetError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        why = f"no key {error}" if isinstance(error, KeyError) else str(error)
+        raise RunDirectoryError(
+            f"{path}: damaged ({why}); restore the file from a copy, or train again"
+        ) from error
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
+
+
+def _check_description(said: Mapping[str, Any]) -> None:
+    """Names that are registered, sizes that are sizes, numbers that are numbers."""
+    find_task(said["task"])
+    activations.find(said["activation"])
+    known = (find_task(said["task"]).activation, "softmax", *activations.ACTIVATIONS)
+    _need(said["output_activation"] in known, "output_activation is unknown")
+    _need(said["parametrisation"] in _PARAMETRISATIONS, "parametrisation is unknown")
+    _need(said["precision"] in _PRECISIONS, "precision is unknown")
+    sizes = said["sizes"]
+    _need(isinstance(sizes, list) and len(sizes) > 1 and _are_sizes(sizes), "sizes are no sizes")
+    for pair in said.get("embeddings", ()):
+        _need(len(pair) == 2 and _are_sizes(pair), "embeddings are not (slots, width)")
+    temperature = said.get("temperature", 1.0)
+    _need(_is_number(temperature) and temperature > 0, "temperature is not above 0")
+    _check_thresholds(said["task"], sizes[-1], said.get("thresholds"))
+
+
+def _check_thresholds(task: str, outputs: int, thresholds: Any) -> None:
+    if thresholds is None:
+        return
+    found = thresholds if isinstance(thresholds, list) else [thresholds]
+    _need(task != "multiclass", "thresholds of a task that has none")
+    _need(all(map(_is_number, found)), "thresholds are no numbers")
+    several = isinstance(thresholds, list)
+    _need(not several or (task == "multilabel" and len(found) == outputs), "not one threshold each")
+
+
+def _are_sizes(numbers: Any) -> bool:
+    return all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _check_arrays(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """The parameters that the sizes ask for, no more and no less."""
+    embeddings = [tuple(pair) for pair in said.get("embeddings", ())]
+    widths = [embedding.first_inputs(said["sizes"][0], embeddings), *said["sizes"][1:]]
+    expected: dict[str, tuple[int, ...]] = {
+        f"tables.{index}": shape for index, shape in enumerate(embeddings)
+    }
+    assert Layer._fields == ("W", "b")
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
+        expected[f"layers.{index}.W"] = (outputs, inputs)
+        expected[f"layers.{index}.b"] = (outputs,)
+    _need(set(arrays) == set(expected), "its sizes and the names of its arrays disagree")
+    for name, shape in expected.items():
+        array = arrays[name]
+        _need(array.shape == shape, f"{name} has shape {array.shape}, its sizes say {shape}")
+        _need(array.dtype == np.float32, f"{name} is {array.dtype}, not float32")
+        _need(bool(np.isfinite(array).all()), f"{name} holds numbers that are not finite")
+
+
+def _ready(path: Path, schema: Any) -> Ready:
+    """The schema made ready to encode."""
+    _need(isinstance(schema, dict), "not a mapping")
+    found = schema.get("format")
+    if found != _FORMAT:
+        raise RunDirectoryError(
+            f"{path}: format {found!r}, and this version of jaxnet reads format {_FORMAT}: "
+            f"train again, or use the version that trained it"
+        )
+    return dataset.encoder(schema)
+
+
+def _check_schema(schema: Mapping[str, Any], known: Ready, said: Mapping[str, Any]) -> None:
+    """The schema and the network were made for each other, and its keys are what they should be."""
+    _need(schema["task"] == said["task"], "its task is not the model's")
+    classes, names = schema["classes"], schema["class_names"]
+    _need(isinstance(classes, list) and isinstance(names, list), "classes are no list")
+    _need(all(isinstance(label, bool | int | str) for label in classes), "classes are no classes")
+    _need(len({str(label) for label in classes}) == len(classes) == len(names), "classes twice")
+    outputs = find_task(said["task"]).outputs(len(classes))
+    _need(outputs == said["sizes"][-1], "the model has another number of classes")
+    _need(known.encoder.width == said["sizes"][0], "the model has another number of inputs")
+    mine = [list(pair) for pair in schema["embeddings"]]
+    _need(mine == [list(pair) for pair in said.get("embeddings", ())], "other embeddings")
+    target = schema["target"]
+    _need(isinstance(schema["named"], bool), "named is neither true nor false")
+    _need(target["separator"] is None or isinstance(target["separator"], str), "separator")
+    for names in (schema["identifiers"], schema["missing"], target["columns"]):
+        _need(isinstance(names, list) and all(isinstance(n, str) for n in names), "no names")
