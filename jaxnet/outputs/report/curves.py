@@ -13,6 +13,8 @@ from jaxnet.outputs.report.layout import Column, figure, grid, note, section, ta
 from jaxnet.outputs.report.markup import Html, figure_of, is_number, shorten
 from jaxnet.outputs.report.reading import Record, Records, mapping
 
+_POOLED = "all pairs"
+
 
 def section_ranking(records: Records) -> Html | None:
     """ROC and precision-recall curves."""
@@ -45,7 +47,8 @@ def _ranked(summary: Record, key: str) -> list[Line]:
 def _roc(lines: Sequence[Line], summary: Record) -> Html | None:
     if not lines:
         return None
-    area = figure_of(mapping(summary.get("metrics")).get("roc_auc"))
+    known = mapping(summary.get("metrics")).get("roc_auc")
+    area = figure_of(_area(lines[0]) if lines[0].label == _POOLED else known)
     picture = charts.in_square(
         lines,
         key="roc",
@@ -55,7 +58,7 @@ def _roc(lines: Sequence[Line], summary: Record) -> Html | None:
         guide=((0, 0), (1, 1)),
     )
     return figure(
-        f"ROC, area {area}",
+        f"ROC, {'mean area' if len(lines) > 1 else 'area'} {area}",
         picture,
         "Each point is a threshold: the share of positives found (up) against the share of "
         "negatives taken for positives (right). The nearer to the upper left corner the better; "
@@ -64,11 +67,18 @@ def _roc(lines: Sequence[Line], summary: Record) -> Html | None:
     )
 
 
+def _area(line: Line) -> float:
+    """Under a curve, by trapezia."""
+    steps = zip(line.x, line.x[1:], line.y, line.y[1:], strict=False)
+    return sum((right - left) * (low + high) / 2 for left, right, low, high in steps)
+
+
 def _precision(lines: Sequence[Line], records: Records) -> Html | None:
     if not lines:
         return None
     summary = records.summary(records.part)
-    area = figure_of(mapping(summary.get("metrics")).get("pr_auc"))
+    pooled = "micro_pr_auc" if lines[0].label == _POOLED else "pr_auc"
+    area = figure_of(mapping(summary.get("metrics")).get(pooled))
     share = _positive_share(records)
     picture = charts.in_square(
         lines,
@@ -140,9 +150,11 @@ def _method(calibration: Record) -> str:
     if calibration.get("method") == "temperature":
         found = calibration.get("temperature")
         lead += f" All logits were divided by {figure_of(found)}, fitted on the validation rows:"
-        if is_number(found) and found < 1:
-            return lead + " the network had been too modest."
-        return lead + " the network had been too sure." if found != 1 else lead + " no change."
+        modest = is_number(found) and found < 1
+        lead += f" the network had been too {'modest' if modest else 'sure'}."
+        return lead + (f" ({shorten(calibration['note'], 200)})" if calibration.get("note") else "")
+    if not calibration:
+        return lead
     why = calibration.get("reason")
     return (
         lead
@@ -213,6 +225,8 @@ def _chosen(decision: Record) -> str:
         text = f"The threshold{where} gives the {best} {title} on the validation rows."
     else:
         text = f"The threshold{where} was set, not tuned." if where else ""
+    if decision.get("reason"):
+        text += f" ({shorten(decision['reason'], 200)})"
     if isinstance(decision.get("thresholds"), Sequence):
         text += (
             " Each label has a threshold of its own, listed in the table of labels; the curve "

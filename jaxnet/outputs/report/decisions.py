@@ -92,7 +92,7 @@ def _written(matrix: Matrix, names: Sequence[str]) -> Html:
 def _cell(n: float, total: float, *, right: bool) -> Html:
     share = n / total if total > 0 else 0.0
     role = "s1" if right else "s2"
-    strength = 8 + 34 * share if n > 0 else 0  # a single mistake is seen too
+    strength = 14 + 28 * share if n > 0 else 0  # a single mistake is seen too
     shade = f"background: color-mix(in srgb, var(--{role}) {strength:.0f}%, transparent)"
     if n == 0 and not right:
         return element("td", "0", class_="zero")

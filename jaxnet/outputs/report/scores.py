@@ -15,7 +15,9 @@ def section_scores(records: Records) -> Html | None:
     parts = [part for part in _PARTS if records.scores(part)]
     if not parts:
         return None
-    keys = dict.fromkeys(key for part in parts for key in records.scores(part))
+    aliases = words.ALIASES.get(records.task, set())
+    every = dict.fromkeys(key for part in parts for key in records.scores(part))
+    keys = [key for key in every if key not in aliases]
     rows = [
         (
             join([words.metric(key).title, _meaning(key)]),
@@ -49,7 +51,8 @@ def _remarks(records: Records, parts: list[str]) -> Html | None:
     found: dict[tuple[str, str], list[str]] = {}
     for part in parts:
         for key, reason in mapping(records.summary(part).get("undefined")).items():
-            found.setdefault((part, str(reason)), []).append(words.metric(key).title)
+            if key not in words.ALIASES.get(records.task, set()):
+                found.setdefault((part, str(reason)), []).append(words.metric(key).title)
     if not found:
         return None
     items = [

@@ -1,5 +1,6 @@
 """Names of tasks, parts and metrics in plain words, and what a metric says."""
 
+import re
 from typing import NamedTuple
 
 TASKS = {
@@ -45,8 +46,28 @@ METRICS = {
     ),
     "subset_accuracy": Metric("Subset accuracy", "share of rows with every label right"),
     "roc_auc_ovr": Metric("ROC-AUC, one against rest", "ROC-AUC of each class, averaged"),
-    "lrap": Metric(
-        "LRAP", "share of true labels among those ranked as high, averaged over true labels"
+    "micro_pr_auc": Metric(
+        "PR-AUC over pairs", "average precision over all pairs of row and label"
+    ),
+    "lrap": Metric("LRAP", "share of a row's own labels among those ranked as high, averaged"),
+    "coverage_error": Metric(
+        "Coverage error", "how far down the ranking a row's last label stands, on average", False
+    ),
+    "label_coverage": Metric(
+        "Coverage of labels", "share of the labels in the data that are predicted at least once"
+    ),
+}
+# The same number under the name that is common for the task.
+ALIASES = {"multiclass": {"f1", "roc_auc_ovr"}, "multilabel": {"f1"}}
+_RANKED = {
+    r"top_(\d+)_accuracy": (
+        "Top-{} accuracy",
+        "share of rows whose class is among the {} likeliest",
+    ),
+    r"precision_at_(\d+)": ("Precision at {}", "share of the {} likeliest labels that are true"),
+    r"ndcg_at_(\d+)": (
+        "nDCG at {}",
+        "the same, where higher ranks count more: 1 is the best order",
     ),
 }
 
@@ -55,8 +76,12 @@ def metric(key: str) -> Metric:
     """What is known of a metric; an unknown one is called by its key.
 
     >>> metric("ece").title, metric("top_5_accuracy").title
-    ('ECE', 'Top 5 accuracy')
+    ('ECE', 'Top-5 accuracy')
     """
+    for pattern, (title, meaning) in _RANKED.items():
+        found = re.fullmatch(pattern, key)
+        if found:
+            return Metric(title.format(found[1]), meaning.format(found[1]))
     return METRICS.get(key) or Metric(key.replace("_", " ").capitalize(), "")
 
 
