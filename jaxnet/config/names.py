@@ -70,6 +70,9 @@ INITS: tuple[str, ...] = get_args(Init)
 LastLayer = Literal["zeros", "same"]
 LAST_LAYERS: tuple[str, ...] = get_args(LastLayer)
 
+NumericEmbedding = Literal["auto", "periodic", "none"]
+NUMERIC_EMBEDDINGS: tuple[str, ...] = get_args(NumericEmbedding)
+
 OutputBias = Literal["prior", "zeros"]
 OUTPUT_BIASES: tuple[str, ...] = get_args(OutputBias)
 

@@ -98,7 +98,7 @@ class ModelConfig(Section):
     """Units of each hidden layer; [] is a linear model."""
     activation: names.Activation = "relu"
     """Activation of the hidden layers."""
-    dropout: BelowOne = 0.0
+    dropout: BelowOne = 0.2
     """Chance that a hidden unit is dropped in training."""
     init: names.Init = "he"
     """Initial weights: he, glorot, lecun or ntk."""
@@ -108,6 +108,10 @@ class ModelConfig(Section):
     """Initial bias of the outputs: prior, the shares of the classes; or zeros."""
     embedding_size: Annotated[int, Field(ge=1, le=4096)] = 8
     """Numbers that stand for a category where a column has an embedding."""
+    numeric_embedding: names.NumericEmbedding = "auto"
+    """periodic: waves of each number beside it; none; auto: periodic up to 100 numeric columns."""
+    numeric_embedding_size: Annotated[int, Field(ge=1, le=256)] = 3
+    """Numbers that the waves of a column are mixed to."""
 
 
 class LossConfig(Section):
@@ -200,14 +204,14 @@ class EarlyStoppingConfig(Section):
 
     metric: names.Metric = "log_loss"
     """Validation metric to watch: log_loss, loss, accuracy, or one of the multilabel ones."""
-    patience: Size = 10
+    patience: Size = 16
     """Epochs without improvement before the run stops."""
 
 
 class TrainingConfig(Section):
     """The run itself."""
 
-    epochs: Size = 50
+    epochs: Size = 64
     """Passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1, le=2**24)] = 128
     """Rows of one update."""

@@ -1,10 +1,11 @@
-"""Learned embeddings: codes of categorical columns become rows of tables before the first layer.
+"""Learned embeddings: what stands between the columns of x and the first layer.
 
-    a_0 = [x_1, ..., x_{d-c}, T_1[k_1], ..., T_c[k_c]],  k = the trailing c columns of x
+    a_0 = [x_1, ..., x_{d-c}, e_1, ..., e_p, T_1[k_1], ..., T_c[k_c]]
     da_0 = delta_1 W_1;  dT_i[s] = sum of da_0's columns of T_i over the rows whose k_i = s
 
-(Guo and Berkhahn 2016). A network without tables is the feedforward network itself, operation by
-operation.
+k are the trailing c columns of x, codes of categories, which become rows of tables (Guo and
+Berkhahn 2016). e_j is made of waves of x_j, the leading p columns (see `periodic`). A network
+without either is the feedforward network itself, operation by operation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +17,31 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxnet.errors import UserError
-from jaxnet.nn import backprop, mlp
+from jaxnet.nn import backprop, mlp, periodic
 from jaxnet.nn.losses import Loss
 from jaxnet.nn.mlp import Key, Layer, Params
+from jaxnet.nn.periodic import Periodic
 
 Tables: TypeAlias = tuple[Float[Array, "_ _"], ...]
 Embeddings: TypeAlias = Sequence[Sequence[int]]
 
-# Parts the random numbers of the tables from those of the layers.
+# Part the random numbers of tables and waves from those of the layers.
 TABLES = 0x7AB1E5
+WAVES = 0x3A7E5
 
 
 class Network(NamedTuple):
-    """Parameters of a network: the tables of its embedded columns, then its layers.
+    """Parameters of a network: the embeddings of its columns, and its layers.
 
     Attributes:
         tables: (slots, width) for each trailing column of codes; () without any.
         layers: as `mlp.init` draws them.
+        waves: of the leading columns of numbers; () without any.
     """
 
     tables: Tables
     layers: Params
+    waves: Periodic | tuple[()] = ()
 
 
 def init(
@@ -44,6 +49,7 @@ def init(
     sizes: Sequence[int],
     *,
     embeddings: Embeddings = (),
+    numeric: tuple[int, int] = (0, 0),
     spread: float | None = None,
     scheme: str = "he",
     last_layer: str | None = None,
@@ -54,6 +60,7 @@ def init(
         key: a JAX random key.
         sizes: (d, n_1, ..., n_L): columns of x, codes included, hidden layers, outputs.
         embeddings: (slots, width) of each trailing column of x that holds codes.
+        numeric: (p, E): how many leading columns of x get waves, and into how many numbers each.
         spread: deviation of the tables' numbers; None: 1 / sqrt(width), which gives rows of about
             length 1, as those of a one-hot column have.
         scheme, last_layer: as in `mlp.init`.
@@ -65,10 +72,11 @@ def init(
     >>> [table.shape for table in network.tables], network.layers[0].W.shape
     ([(10, 4)], (8, 8))
     """
-    inputs = first_inputs(sizes[0] if sizes else 0, embeddings)
+    inputs = first_inputs(sizes[0] if sizes else 0, embeddings, numeric)
     layers = mlp.init(key, (inputs, *sizes[1:]), scheme=scheme, last_layer=last_layer)
+    waves = periodic.init(jax.random.fold_in(key, WAVES), *numeric) if numeric[0] else ()
     if not embeddings:
-        return Network((), layers)
+        return Network((), layers, waves)
     # One draw for all tables: compiling a generator for each would take seconds.
     counts = [slots * width for slots, width in embeddings]
     drawn = jax.random.normal(jax.random.fold_in(key, TABLES), (sum(counts),), jnp.float32)
@@ -79,21 +87,23 @@ def init(
             for part, (slots, width) in zip(parts, embeddings, strict=True)
         ),
         layers,
+        waves,
     )
 
 
-def first_inputs(columns: int, embeddings: Embeddings) -> int:
-    """Inputs of the first layer: d - c plain columns and the widths of c tables.
+def first_inputs(columns: int, embeddings: Embeddings, numeric: tuple[int, int] = (0, 0)) -> int:
+    """Inputs of the first layer: d - c plain columns, p E numbers, and the widths of c tables.
 
-    >>> first_inputs(5, [(10, 4), (7, 2)])
-    9
+    >>> first_inputs(5, [(10, 4), (7, 2)], (3, 4))
+    21
     """
-    if len(embeddings) > columns or any(min(shape) < 1 for shape in embeddings):
+    if len(embeddings) + numeric[0] > columns or any(min(shape) < 1 for shape in embeddings):
         raise UserError(
             f"embeddings take (slots, width) >= 1 for at most the {columns} columns of x; "
             f"got {list(embeddings)!r}"
         )
-    return columns - len(embeddings) + sum(width for _, width in embeddings)
+    learned = sum(width for _, width in embeddings) + numeric[0] * numeric[1]
+    return columns - len(embeddings) + learned
 
 
 def columns(network: Network) -> int:
@@ -103,7 +113,8 @@ def columns(network: Network) -> int:
     5
     """
     widths = sum(table.shape[1] for table in network.tables)
-    return int(network.layers[0].W.shape[1]) - widths + len(network.tables)
+    learned = widths + (network.waves.v.size if network.waves else 0)
+    return int(network.layers[0].W.shape[1]) - learned + len(network.tables)
 
 
 def _codes(tables: Tables, x: Float[Array, "m d"]) -> list[Int[Array, " m"]]:
@@ -115,22 +126,25 @@ def _codes(tables: Tables, x: Float[Array, "m d"]) -> list[Int[Array, " m"]]:
     ]
 
 
-def look_up(tables: Tables, x: Float[ArrayLike, "m d"]) -> Float[ArrayLike, "m n_0"]:
-    """a_0: x with its trailing columns of codes replaced by rows of the tables.
+def first_activations(network: Network, x: Float[ArrayLike, "m d"]) -> Float[ArrayLike, "m n_0"]:
+    """a_0: the plain columns of x, the waves of the leading ones, rows for the trailing codes.
 
-    >>> look_up((jnp.array([[0.0, 0.5], [1.0, 1.5]]),), jnp.array([[7.0, 1.0]])).tolist()
+    >>> network = Network((jnp.array([[0.0, 0.5], [1.0, 1.5]]),), ())
+    >>> first_activations(network, jnp.array([[7.0, 1.0]])).tolist()
     [[7.0, 1.0, 1.5]]
     """
-    if not tables:
+    tables, waves = network.tables, network.waves
+    if not tables and not waves:
         return x
     x = jnp.asarray(x)
+    made = [periodic.embed(waves, x[:, : waves.w.shape[0]])] if waves else []
     # A gather a table: joined into one table they would be copied at every step.
-    rows = [
+    made += [
         table.at[code].get(mode="promise_in_bounds")
         for table, code in zip(tables, _codes(tables, x), strict=True)
     ]
     plain = x[:, : x.shape[1] - len(tables)]
-    return jnp.concatenate([plain.astype(rows[0].dtype), *rows], axis=1)
+    return jnp.concatenate([plain.astype(made[0].dtype), *made], axis=1)
 
 
 def _check(network: Network, x: Float[ArrayLike, "..."]) -> None:
@@ -156,9 +170,9 @@ def forward(network: Network, x: Float[ArrayLike, "..."], **options: Any) -> Flo
     >>> forward(network, jnp.ones((2, 5))).shape
     (2, 3)
     """
-    if network.tables:
+    if network.tables or network.waves:
         _check(network, x)
-    return mlp.forward(network.layers, look_up(network.tables, x), **options)
+    return mlp.forward(network.layers, first_activations(network, x), **options)
 
 
 def gradients(
@@ -192,24 +206,29 @@ def gradients(
         "parametrisation": parametrisation,
         "compute_dtype": compute_dtype,
     }
-    if not network.tables:
+    if not network.tables and not network.waves:
         value, layers = backprop.gradients(network.layers, x, targets, loss, **names, **options)
         return value, Network((), layers)
     _check(network, x)
-    inputs = look_up(network.tables, x)
+    inputs = first_activations(network, x)
     value, cache, delta = backprop.output_delta(
         network.layers, inputs, targets, loss, **names, **options
     )
     layers, delta = backprop.through_layers(network.layers, cache, delta, **names)
-    widths = sum(table.shape[1] for table in network.tables)
+    x = jnp.asarray(x)
     da = backprop.input_gradient(
         network.layers[0],
         delta,
-        inputs=slice(-widths, None),
+        inputs=slice(x.shape[1] - len(network.tables), None),
         parametrisation=parametrisation,
         compute_dtype=compute_dtype,
     )
-    return value, Network(_table_gradients(network.tables, jnp.asarray(x), da), layers)
+    waves, end = network.waves, 0
+    if waves:
+        end = waves.v.size
+        numbers = x[:, : waves.w.shape[0]].astype(waves.w.dtype)
+        waves = periodic.gradients(waves, numbers, da[:, :end].astype(waves.w.dtype))
+    return value, Network(_table_gradients(network.tables, x, da[:, end:]), layers, waves)
 
 
 def _table_gradients(
@@ -231,7 +250,9 @@ def named(network: Network) -> dict[str, np.ndarray]:
     ['layers.0.W', 'layers.0.b', 'tables.0']
     """
     tables = {f"tables.{index}": np.asarray(table) for index, table in enumerate(network.tables)}
-    return tables | {
+    waves = network.waves._asdict() if network.waves else {}
+    learned = tables | {f"waves.{name}": np.asarray(array) for name, array in waves.items()}
+    return learned | {
         f"layers.{index}.{name}": np.asarray(array)
         for index, layer in enumerate(network.layers)
         for name, array in layer._asdict().items()
@@ -252,4 +273,7 @@ def from_named(arrays: Mapping[str, ArrayLike]) -> Network:
             Layer(*(jnp.asarray(arrays[f"layers.{index}.{name}"]) for name in Layer._fields))
             for index in range(layers)
         ),
+        Periodic(*(jnp.asarray(arrays[f"waves.{name}"]) for name in Periodic._fields))
+        if "waves.w" in arrays
+        else (),
     )

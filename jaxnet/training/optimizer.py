@@ -218,7 +218,7 @@ def _where(condition: Any, after: Any, before: Any) -> Any:
 
 
 def decays(params: Any) -> Any:
-    """Which parameters weight decay shrinks: matrices, but neither biases nor embedding tables.
+    """Which parameters weight decay shrinks: matrices of layers; neither biases nor embeddings.
 
     The same tree with True or False for each. (Tables as in TabM, Gorishniy et al. 2025: the row of
     a rare category would shrink at every step and be learned at few.)
@@ -228,5 +228,6 @@ def decays(params: Any) -> Any:
     """
     found = jax.tree.map(lambda p: p.ndim > 1, params)
     if isinstance(params, Network):
-        return found._replace(tables=jax.tree.map(lambda table: False, params.tables))
+        none = jax.tree.map(lambda p: False, params)
+        return none._replace(layers=found.layers)
     return found

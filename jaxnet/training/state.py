@@ -76,6 +76,7 @@ def begin(
     scheme: str = "he",
     last_layer: str | None = None,
     embeddings: tuple[tuple[int, int], ...] = (),
+    numeric: tuple[int, int] = (0, 0),
     output_bias: Float[ArrayLike, " n_L"] | None = None,
 ) -> State:
     """The state before the first update.
@@ -83,6 +84,7 @@ def begin(
     Args:
         sizes: of the layers, the first being the columns of x, codes included.
         embeddings: (slots, width) of each trailing column of codes, see `nn.embedding`.
+        numeric: (columns, size) of the leading columns that get waves, see `nn.periodic`.
         output_bias: of the last layer, such as `weights.prior_bias` gives; None: 0.
 
     Raises:
@@ -97,7 +99,7 @@ def begin(
             f"output_bias takes one number an output, ({sizes[-1]},); got {np.shape(output_bias)}"
         )
     bias = None if output_bias is None else np.asarray(output_bias, np.float32)
-    draw = _compiled_begin(sizes, optimizer, scheme, last_layer, embeddings)
+    draw = _compiled_begin(sizes, optimizer, scheme, last_layer, embeddings, numeric)
     return draw(jnp.uint32(seed), rates, bias)
 
 
@@ -108,13 +110,19 @@ def _compiled_begin(
     scheme: str,
     last_layer: str | None,
     embeddings: tuple[tuple[int, int], ...],
+    numeric: tuple[int, int],
 ) -> Any:
     """(seed, hyper, bias or None) -> State, one program: by operations, each would be compiled."""
 
     def draw(seed: Any, rates: Hyper, bias: Array | None) -> State:
         key = jax.random.key(seed)
         params = embedding.init(
-            key, sizes, embeddings=embeddings, scheme=scheme, last_layer=last_layer
+            key,
+            sizes,
+            embeddings=embeddings,
+            numeric=numeric,
+            scheme=scheme,
+            last_layer=last_layer,
         )
         if bias is not None:
             *hidden, last = params.layers

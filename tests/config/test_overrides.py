@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxnet.config import load_config
+from jaxnet.config import ModelConfig, load_config
 from jaxnet.errors import ConfigError
 
 BASE = {"task": "binary", "data": {"source": "breast_cancer"}}
@@ -58,7 +58,7 @@ def test_an_override_replaces_a_faulty_value(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("task: binary\ndata: {source: breast_cancer}\nmodel: {dropout: 2}\n")
     assert load_config(path, ["model.dropout=0.2"]).model.dropout == 0.2
-    assert load_config(path, ["model={}"]).model.dropout == 0.0
+    assert load_config(path, ["model={}"]).model.dropout == ModelConfig().dropout
 
 
 def test_overrides_may_be_a_mapping() -> None:

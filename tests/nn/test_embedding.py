@@ -34,7 +34,7 @@ def rows(dtype=np.float32) -> tuple[jax.Array, jax.Array]:
 
 def test_inputs_are_the_plain_columns_and_the_rows_of_the_tables():
     params, (x, _) = network(), rows()
-    found = np.asarray(embedding.look_up(params.tables, x))
+    found = np.asarray(embedding.first_activations(params, x))
     for row, given_row in zip(found, np.asarray(x), strict=True):
         pieces = [np.asarray(t)[int(k)] for t, k in zip(params.tables, given_row[2:], strict=True)]
         same(row, np.concatenate([given_row[:2], *pieces]))
@@ -44,7 +44,7 @@ def test_inputs_are_the_plain_columns_and_the_rows_of_the_tables():
 @given(st.floats(width=32, allow_nan=False))
 def test_no_code_reads_beyond_its_table(code: float):
     table = np.arange(8, dtype=np.float32).reshape(4, 2)
-    found = embedding.look_up((jnp.asarray(table),), np.float32([[code]]))
+    found = embedding.first_activations(Network((jnp.asarray(table),), ()), np.float32([[code]]))
     same(found[0], table[int(np.clip(code, 0, 3))])
 
 
