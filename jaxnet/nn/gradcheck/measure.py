@@ -38,20 +38,30 @@ class Worst(NamedTuple):
     expected: float
 
 
-def worst(got: Any, expected: np.ndarray, scale: np.ndarray, where: Any = True) -> Worst:
-    """max |got - expected| / scale, over the entries `where` scale is above 1e-30.
+def errors(got: Any, expected: np.ndarray, scale: np.ndarray, where: Any = True) -> np.ndarray:
+    """|got - expected| / scale of each entry, over the entries `where` scale is above 1e-30.
 
     All is lost (1) where it is below and the gradient above 1e-29, and where it is not finite.
+
+    >>> errors([1.0, 0.0], np.array([2.0, 0.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, 0.0]
     """
     got = np.asarray(got).astype(np.float64)
-    errors = np.zeros(got.shape)
-    np.divide(np.abs(got - expected), scale, out=errors, where=where & (scale > FLOOR))
+    found = np.zeros(got.shape)
+    np.divide(np.abs(got - expected), scale, out=found, where=where & (scale > FLOOR))
     invented = (scale <= FLOOR) & (np.abs(got) > 10 * FLOOR)
-    errors[where & (invented | ~np.isfinite(got - expected) | ~np.isfinite(errors))] = ALL_LOST
-    if not errors.size:
+    found[where & (invented | ~np.isfinite(got - expected) | ~np.isfinite(found))] = ALL_LOST
+    return found
+
+
+def worst(got: Any, expected: np.ndarray, scale: np.ndarray, where: Any = True) -> Worst:
+    """The largest of the `errors`."""
+    found = errors(got, expected, scale, where)
+    if not found.size:
         return Worst(0.0, (), 0.0, 0.0)
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), errors.shape))
-    return Worst(float(errors[index]), index, float(got[index]), float(expected[index]))
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(found)), found.shape))
+    said = float(np.asarray(got).astype(np.float64)[index])
+    return Worst(float(found[index]), index, said, float(expected[index]))
 
 
 def resolved(reference: Reference) -> np.ndarray:
