@@ -20,7 +20,7 @@ from jaxnet.errors import DataError
 
 Stream: TypeAlias = io.BufferedReader | gzip.GzipFile
 
-SIZE = 1 << 24  # bytes read at once: large enough for the parser, small beside the memory
+SIZE = 1 << 23  # bytes read at once: large enough for the parser, small beside the memory
 _LONGEST = 1 << 28  # bytes of one record: past it, a quote was surely never closed
 BOM = b"\xef\xbb\xbf"
 

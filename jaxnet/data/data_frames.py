@@ -100,10 +100,11 @@ def _column(cells: Any, column: str, name: str) -> "pa.Array | pa.ChunkedArray":
         raise DataError(f"{name}: column {column!r} is {type(cells).__name__}: not a list of cells")
     if getattr(cells, "ndim", 1) != 1:
         raise DataError(f"{name}: column {column!r} has shape {cells.shape}: one axis is needed")
-    if type(getattr(cells, "dtype", None)).__name__ == "SparseDtype":
+    kind = getattr(cells, "dtype", None)
+    if type(kind).__name__ == "SparseDtype":
         cells = np.asarray(cells)
-    if isinstance(cells, np.ndarray) and not cells.dtype.isnative:
-        cells = cells.astype(cells.dtype.newbyteorder("="))
+    elif isinstance(kind, np.dtype) and not kind.isnative:
+        cells = np.asarray(cells, kind.newbyteorder("="))
     try:
         return pa.array(cells)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
