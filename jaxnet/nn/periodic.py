@@ -8,6 +8,7 @@ from. After PBLD of RealMLP (Holzmueller et al.: Better by default, 2024), which
 et al.: On embeddings for numerical features in tabular deep learning, 2022.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -46,7 +47,7 @@ def init(key: Key, columns: int, size: int, *, frequencies: int = FREQUENCIES) -
     (5, 16, 3)
     """
     shapes = ((columns, frequencies), (columns, frequencies, size), (columns, size))
-    counts = [int(jnp.prod(jnp.array(shape))) for shape in shapes]
+    counts = [math.prod(shape) for shape in shapes]
     # One draw of each kind: compiling a generator takes a good part of a second.
     uniform = jax.random.uniform(key, (sum(counts),), jnp.float32, -1, 1)
     b, V, v = (

@@ -88,3 +88,8 @@ def test_rows_of_another_width_are_refused():
         embedding.forward(drawn, jnp.ones((2, 4)))
     with pytest.raises(UserError, match="at most the 5 columns"):
         embedding.init(KEY, (5, 6, K), numeric=(6, 3))
+
+
+def test_waves_are_drawn_inside_a_program():
+    init = jax.jit(lambda key: embedding.init(key, (5, 6, K), numeric=(2, 3)))
+    jax.tree.map(same, init(KEY), embedding.init(KEY, (5, 6, K), numeric=(2, 3)))
