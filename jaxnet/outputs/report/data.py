@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxnet.outputs.report import baseline, words
-from jaxnet.outputs.report.layout import Column, bar, fold, heading, note, section, table
+from jaxnet.outputs.report.layout import SHOWN, Column, bar, fold, heading, note, section, table
 from jaxnet.outputs.report.markup import (
     Html,
     counted,
@@ -73,7 +73,7 @@ def _classes(records: Records) -> Html | None:
     known = [n if is_number(n) else 0 for n in train]
     total = rows if is_number(rows) and rows else sum(known) or 1
     order: Sequence[int] = range(len(found))
-    if len(found) > 50:
+    if len(found) > SHOWN:
         order = sorted(order, key=lambda k: -known[k])
     most = max(known) or 1
     listed = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxnet.outputs.report import baseline, words
-from jaxnet.outputs.report.layout import Column, Key, figure, scroll, section, table, title
+from jaxnet.outputs.report.layout import SHOWN, Column, Key, figure, scroll, section, table, title
 from jaxnet.outputs.report.markup import (
     Html,
     counted,
@@ -101,8 +101,13 @@ def _cell(n: float, total: float, *, right: bool) -> Html:
 
 
 def _map(matrix: Matrix) -> Html:
-    """The matrix as a picture: one path for each shade of right and of wrong."""
+    """The matrix as a picture: one path for each shade of right and of wrong. Its classes stand in
+    the order of the table of classes.
+    """
     size = len(matrix)
+    if size > SHOWN:
+        order = sorted(range(size), key=lambda k: -sum(matrix[k]))
+        matrix = [[matrix[k][j] for j in order] for k in order]
     paths: dict[tuple[str, int], list[str]] = {}
     for k, row in enumerate(matrix):
         total = sum(row)
@@ -115,11 +120,10 @@ def _map(matrix: Matrix) -> Html:
         element("path", d="".join(cells), style=f"fill: var(--{role}); opacity: {_opacity(shade)}")
         for (role, shade), cells in sorted(paths.items())
     ]
-    frame = element("rect", width=str(size), height=str(size), class_="frame")
     right = sum(matrix[k][k] for k in range(size))
     label = f"Confusion matrix of {size} classes: {plain_number(right)} rows on the diagonal."
     picture = element(
-        "svg", frame, *drawn, viewBox=f"0 0 {size} {size}", class_="map", role="img",
+        "svg", *drawn, viewBox=f"0 0 {size} {size}", class_="map", role="img",
         aria_label=label,
     )  # fmt: skip
     return figure(
@@ -162,7 +166,7 @@ def _one_by_one(listed: Any, what: str, size: str) -> Html | None:
     if not isinstance(listed, Sequence) or not listed:
         return None
     items = [mapping(one) for one in listed]
-    if len(items) > 50:
+    if len(items) > SHOWN:
         items = sorted(items, key=lambda one: -_or_zero(one.get(size)))
     keys = [key for key in dict.fromkeys(key for one in items for key in one) if key != "name"]
     columns = (Column(what.capitalize()), *(Column(_title(key), numeric=True) for key in keys))

@@ -39,7 +39,7 @@ def header(records: Records) -> Html:
         _state(records),
         element("p", verdict(records, bar), class_="verdict") if _scored(records) else None,
         _tiles(records, bar),
-        *(note(sentence, kind="warning") for sentence in records.missing),
+        *(note(sentence) for sentence in records.missing),
     )
 
 

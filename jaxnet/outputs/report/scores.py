@@ -47,20 +47,22 @@ def _meaning(key: str) -> Html | None:
 
 
 def _remarks(records: Records, parts: list[str]) -> Html | None:
-    """Why a metric is undefined, or what its mean leaves out; equal reasons said once."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """Why a metric is undefined, or what its mean leaves out; what is said of several parts or
+    metrics alike is said once.
+    """
+    by_part: dict[tuple[str, str], list[str]] = {}
     for part in parts:
         for key, reason in mapping(records.summary(part).get("undefined")).items():
             if key not in words.ALIASES.get(records.task, set()):
-                found.setdefault((part, str(reason)), []).append(words.metric(key).title)
+                by_part.setdefault((part, str(reason)), []).append(words.metric(key).title)
+    found: dict[tuple[str, str], list[str]] = {}
+    for (part, reason), titles in by_part.items():
+        found.setdefault((", ".join(titles), reason), []).append(words.part(part))
     if not found:
         return None
     items = [
-        element(
-            "li",
-            element("b", f"{', '.join(titles)}, {words.part(part)}: "),
-            shorten(reason, 400),
-        )
-        for (part, reason), titles in found.items()
+        element("li", f"{titles} ({', '.join(where)}): {shorten(reason, 400)}")
+        for (titles, reason), where in found.items()
     ]
-    return join([heading("Undefined, or not over everything"), element("ul", *items)])
+    title = heading("Undefined, or not over everything")
+    return join([title, element("ul", *items, class_="remarks")])

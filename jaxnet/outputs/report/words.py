@@ -64,10 +64,13 @@ _RANKED = {
         "Top-{} accuracy",
         "share of rows whose class is among the {} likeliest",
     ),
-    r"precision_at_(\d+)": ("Precision at {}", "share of the {} likeliest labels that are true"),
+    r"precision_at_(\d+)": (
+        "Precision at {}",
+        "of a row's {} likeliest labels, the share that are true",
+    ),
     r"ndcg_at_(\d+)": (
         "nDCG at {}",
-        "the same, where higher ranks count more: 1 is the best order",
+        "how near the order of the {} likeliest labels comes to the best: 1",
     ),
 }
 
