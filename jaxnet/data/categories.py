@@ -92,6 +92,14 @@ def is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
+def is_cell(kind: Any) -> bool:
+    """Whether cells of a pyarrow type can be written as one text."""
+    import pyarrow.types as types
+
+    inner = kind.value_type if types.is_dictionary(kind) else kind
+    return not (types.is_nested(inner) or types.is_binary(inner) or types.is_large_binary(inner))
+
+
 def _written(cells: Any) -> Any:
     """The text of each distinct cell that is no text itself."""
     import pyarrow as pa

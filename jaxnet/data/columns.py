@@ -9,7 +9,7 @@ times that have a type are numeric; text that has one (Parquet, data frames) is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def read_numbers(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
 
 def read_categories(frame: Frame, name: str, missing: tuple[str, ...]) -> Categories:
     """A column taken as text, cell by cell as it is written."""
-    if not _is_cell(frame.columns.column(name).type):
+    if not categories.is_cell(frame.columns.column(name).type):
         raise _no_feature(frame, name)
     return categories.of(frame.columns.column(name), missing)
 
@@ -259,14 +259,6 @@ def _no_feature(frame: Frame, name: str) -> DataError:
         f"{frame.name}: column {name!r} holds {kind}, which is no feature; leave it out with "
         f"data.drop: [{name}]"
     )
-
-
-def _is_cell(kind: Any) -> bool:
-    """Whether cells of a pyarrow type can be written as one text."""
-    import pyarrow.types as types
-
-    inner = kind.value_type if types.is_dictionary(kind) else kind
-    return not (types.is_nested(inner) or types.is_binary(inner) or types.is_large_binary(inner))
 
 
 def _refuse_unknown(frame: Frame, names: Sequence[str], wishes: Wishes) -> None:

@@ -113,6 +113,8 @@ def _of_text(column: Any, tokens: tuple[str, ...]) -> Numbers:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_string_view(column.type):
+        column = pc.cast(column, pa.large_string())
     if not pa.types.is_dictionary(column.type):
         quick = _quick(column) or _quick(_without(column, tokens))
         if quick is not None:
@@ -174,8 +176,6 @@ def _any_leading_zero(column: Any) -> bool:
     import pyarrow as pa
 
     wide = pa.types.is_large_string(column.type)
-    if not (wide or pa.types.is_string(column.type)):
-        return True  # views: the careful way finds out
     for chunk in column.chunks:
         _, offsets, data = chunk.buffers()
         if data is None or len(chunk) == 0:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnet.data import labels
+from jaxnet.data import categories, labels, numbers
 from jaxnet.data.categories import coded, in_order, is_text
 from jaxnet.data.frame import Frame
 from jaxnet.data.labels import Class, Labels
@@ -105,6 +105,11 @@ def _target(target: Any) -> Target:
 
 
 def _single(frame: Frame, name: str, task: str, classes: Sequence[Class] | None) -> Labels:
+    kind = frame.columns.column(name).type
+    if not categories.is_cell(kind) or numbers.is_temporal(kind):
+        raise DataError(
+            f"{frame.name}: column {name!r} holds {kind}: labels are integers, booleans or text"
+        )
     codes, cells = coded(frame.columns.column(name))
     texts = [_as_class(cell, frame, name) for cell in cells.to_pylist()]
     empty = np.array([text is None or not str(text).strip() for text in texts] + [True])[codes]
@@ -134,8 +139,8 @@ def _single(frame: Frame, name: str, task: str, classes: Sequence[Class] | None)
             f"{len(known)}: {labels.counted(known, counts)}. Several classes: task: multiclass"
         )
     warnings = _alike(name, known) if classes is None else ()
-    kind = np.float32 if task == "binary" else np.int32
-    return Labels(found.astype(kind), tuple(known), warnings)
+    dtype = np.float32 if task == "binary" else np.int32
+    return Labels(found.astype(dtype), tuple(known), warnings)
 
 
 def _as_class(cell: Any, frame: Frame, name: str) -> Class | None:
@@ -149,12 +154,7 @@ def _as_class(cell: Any, frame: Frame, name: str) -> Class | None:
                 f"or a text; jaxnet does not fit numbers (regression)"
             )
         return int(cell)
-    if cell is None or isinstance(cell, bool | int | str):
-        return cell
-    raise DataError(
-        f"{frame.name}: column {name!r} holds {frame.columns.column(name).type}: labels are "
-        f"integers, booleans or text"
-    )
+    return cell if cell is None or isinstance(cell, bool | int | str) else str(cell)
 
 
 def _sorted_classes(texts: Sequence[Class | None]) -> list[Class]:
@@ -182,7 +182,7 @@ def _unknown(
     more = f" ({len(rows)} rows with classes unknown in training)" if len(rows) > 1 else ""
     return DataError(
         f"{frame.where(int(rows[0]))}: column {name!r} holds {label!r}, a class that the training "
-        f"rows do not have{more}{nearest(label, known)}. Known classes: {values(known)}"
+        f"rows do not have{more}{nearest(label, known) or '.'} Known classes: {values(known)}"
     )
 
 
@@ -244,7 +244,8 @@ def _separated(frame: Frame, target: Target, classes: Sequence[Class] | None) ->
 
     name, n = target.columns[0], len(frame.columns)
     column = frame.columns.column(name)
-    if not is_text(getattr(column.type, "value_type", column.type)):
+    inner = getattr(column.type, "value_type", column.type)
+    if not (categories.is_cell(column.type) and is_text(inner)):
         raise DataError(f"{frame.name}: column {name!r} holds {column.type}, not names of labels")
     cells = pa.chunked_array(pc.cast(column, pa.large_string())).combine_chunks()
     pieces = pc.split_pattern(pc.fill_null(cells, ""), target.separator)
