@@ -85,7 +85,8 @@ def blocks(
         buffer, line, offset = b"", 1, _skip_start(path, stream)
         ended = False
         while not ended:
-            chunk = _read(path, stream, max(size, len(buffer)))
+            with _reading(path):
+                chunk = stream.read(max(size, len(buffer)))
             ended = not chunk
             buffer = buffer + chunk if chunk else _with_line_feed(buffer)
             _refuse_nul(path, Block(buffer, line, offset), len(buffer) - len(chunk))
@@ -103,15 +104,15 @@ def blocks(
 @contextlib.contextmanager
 def unpacked(path: Path) -> Iterator[tuple[Stream, io.BufferedReader]]:
     """The bytes of a file, unpacked where its name ends with .gz, and the file as stored."""
-    try:
+    with _reading(path):
         stored = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     with stored:
         if path.suffix.lower() != ".gz":
             yield stored, stored
             return
-        if stored.peek(2)[:2] != b"\x1f\x8b" and stored.peek(1):
+        with _reading(path):
+            start = stored.peek(2)[:2]
+        if start not in (b"", b"\x1f\x8b"):
             raise DataError(f"{path}: not compressed with gzip; name it .csv if it is plain text")
         with gzip.GzipFile(fileobj=stored) as stream:
             yield stream, stored
@@ -149,25 +150,24 @@ def rewrite(path: Path, command: str) -> str:
     return f"{command} < {name} > new.csv"
 
 
-def _read(path: Path, stream: Stream, size: int) -> bytes:
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What goes wrong with reading itself, in words."""
     try:
-        return stream.read(size)
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(path) from error
+        raise DataError(
+            f"{path}: the gzip data is damaged or cut short; copy or compress it again"
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _damaged(path: Path) -> DataError:
-    return DataError(f"{path}: the gzip data is damaged or cut short; copy or compress it again")
-
-
 def _skip_start(path: Path, stream: Stream) -> int:
     """Pass over a byte order mark; refuse what the first bytes show to be no CSV in UTF-8."""
-    try:
+    with _reading(path):
         start = stream.peek(64)[:64]
-    except (EOFError, zlib.error, OSError) as error:
-        raise _damaged(path) from error
+        marked = len(stream.read(len(BOM))) if start.startswith(BOM) else 0
     if not start:
         raise DataError(f"{path}: the file is empty; its first line must name the columns")
     for magic, kind in _OTHER_KINDS.items():
@@ -179,7 +179,7 @@ def _skip_start(path: Path, stream: Stream) -> int:
         raise DataError(
             f"{path}: line 1: the text is {encoding}, and UTF-8 is needed: {rewrite(path, command)}"
         )
-    return len(_read(path, stream, len(BOM))) if start.startswith(BOM) else 0
+    return marked
 
 
 def _wide_encoding(start: bytes) -> str | None:

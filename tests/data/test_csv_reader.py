@@ -1,6 +1,7 @@
 """CSV as it is written and as it is broken: every cell exact, every refusal with its line."""
 
 import csv
+import errno
 import gzip
 import io
 import tracemalloc
@@ -276,6 +277,17 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory(save, monkeypatch
         list(csv_reader.tables(path, size=1_000)[0])
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_a_disk_that_fails(save, monkeypatch, name):
+    class Failing(io.BytesIO):
+        def peek(self, size):
+            raise OSError(errno.EIO, "Input/output error")
+
+    path = save("a,b\n1,2\n", name)
+    monkeypatch.setattr(type(path), "open", lambda *_: Failing())
+    assert refusal(path) == f"{name}: cannot be read: Input/output error"
 
 
 def test_names_alone(save):
