@@ -99,7 +99,8 @@ def infer(frame: Frame, wishes: Wishes) -> Typed:
         tuple(text for each in found.values() for text in each.warnings),
     )
     if not typed.names:
-        raise DataError(f"{frame.name}: no column is left to learn from")
+        reasons = "".join(f"; {text}" for text in typed.warnings)
+        raise DataError(f"{frame.name}: no column is left to learn from{reasons}")
     notes = (_listed(typed), *(text for each in found.values() for text in each.notes))
     return typed._replace(notes=notes)
 
@@ -179,7 +180,8 @@ def _numeric(name: str, found: Numbers) -> _Found:
     """A numeric column, with a warning if it looks like a row number."""
     cells = found.values
     warnings: tuple[str, ...] = ()
-    if len(cells) >= _FEW and np.all(cells == np.floor(cells)) and _counts_up(cells):
+    whole = np.all((cells == np.floor(cells)) & (np.abs(cells) < numbers.FLOAT64_WHOLE))
+    if len(cells) >= _FEW and whole and _counts_up(cells):
         warnings = (
             f"column {name!r} holds another whole number in every row, like a row number; if it is "
             f"one: data.drop: [{name}]",

@@ -357,6 +357,8 @@ def _refuse_wide(source: _Source, start: int, piece: Fitted) -> None:
     """An error for the first column whose spread overflows float64."""
     code = piece.encoding
     sound = np.isfinite(code.center) & np.isfinite(code.scale) & np.isfinite(code.fill)
+    for column, found in enumerate(code.quantiles):
+        sound[column] &= bool(np.isfinite(found).all())
     wide = np.flatnonzero(~sound)
     if wide.size:
         raise DataError(

@@ -95,8 +95,8 @@ def fit(cells: Cells, rows: Array, options: Options) -> Features:
     dead = [r["name"] for r in in_order if r.get("encoding") == "none"]
     if dead:
         notes.append(
-            f"{len(dead)} categorical columns hold one value in all training rows and are left "
-            f"out of the inputs: {values(dead)}"
+            f"categorical columns of one value in all training rows, left out of the inputs: "
+            f"{values(dead)}"
         )
     schema = {"columns": in_order, "scale": options.scale}
     return Features({**schema, **_layout(schema, options.embedding_size)}, tuple(notes))

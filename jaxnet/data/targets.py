@@ -111,7 +111,8 @@ def _single(frame: Frame, name: str, task: str, classes: Sequence[Class] | None)
             f"{frame.name}: column {name!r} holds {kind}: labels are integers, booleans or text"
         )
     codes, cells = coded(frame.columns.column(name))
-    texts = [_as_class(cell, frame, name) for cell in cells.to_pylist()]
+    texts = [_as_class(cell) for cell in cells.to_pylist()]
+    _refuse_fractions(frame, name, codes, texts)
     empty = np.array([text is None or not str(text).strip() for text in texts] + [True])[codes]
     if empty.any():
         rows = np.flatnonzero(empty)
@@ -143,18 +144,24 @@ def _single(frame: Frame, name: str, task: str, classes: Sequence[Class] | None)
     return Labels(found.astype(dtype), tuple(known), warnings)
 
 
-def _as_class(cell: Any, frame: Frame, name: str) -> Class | None:
-    """A distinct cell as a class; None where it is missing."""
+def _as_class(cell: Any) -> Class | float | None:
+    """A distinct cell as a class; None where it is missing, a float where it is no class."""
     if isinstance(cell, float):
         if cell != cell:
             return None
-        if not cell.is_integer():
-            raise DataError(
-                f"{frame.name}: column {name!r} holds {cell!r}: a label is a class, a whole number "
-                f"or a text; jaxnet does not fit numbers (regression)"
-            )
-        return int(cell)
+        return int(cell) if cell.is_integer() else cell
     return cell if cell is None or isinstance(cell, bool | int | str) else str(cell)
+
+
+def _refuse_fractions(frame: Frame, name: str, codes: Array, texts: Sequence[Any]) -> None:
+    """A typed number that is not whole is a number to be predicted."""
+    odd = [i for i, text in enumerate(texts) if isinstance(text, float)]
+    if odd:
+        row = int(np.flatnonzero(np.isin(codes, odd))[0])
+        raise DataError(
+            f"{frame.where(row)}: column {name!r} holds {texts[codes[row]]!r}: a label is a class, "
+            f"a whole number or a text; jaxnet does not fit numbers (regression)"
+        )
 
 
 def _sorted_classes(texts: Sequence[Class | None]) -> list[Class]:

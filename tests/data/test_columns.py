@@ -141,7 +141,9 @@ def test_row_numbers_are_warned_of(cells):
         )
 
 
-@pytest.mark.parametrize("cells", [[i**2 % 97 for i in range(N)], [i / 2 for i in range(N)]])
+@pytest.mark.parametrize(
+    "cells", [[i**2 % 97 for i in range(N)], [i / 2 for i in range(N)], [1.7e308, -1.7e308] * 20]
+)
 def test_other_numbers_are_not_row_numbers(cells):
     assert infer(typed(i=cells)).warnings == ()
 
@@ -187,6 +189,13 @@ def test_types_that_are_no_features():
     assert infer(typed(x=[[1], [2]], y=[1, 2]), drop=("x",)).names == ("y",)
     for kind in ("numeric", "categorical"):
         assert "which is no feature" in refusal(typed(x=[b"a", b"b"]), kinds={"x": kind})
+
+
+def test_a_table_of_identifiers_alone():
+    said = refusal(text(key=[f"user {i}" for i in range(N)]))
+    assert said.startswith(
+        "a.csv: no column is left to learn from; column 'key' is left out: 40 different texts"
+    )
 
 
 def test_wishes():

@@ -270,7 +270,7 @@ def test_values_that_overflow_float32(how):
     assert encoding.apply(fit(x), np.array([[1.5, -1e39]])).tolist() == [[0, -3]]
 
 
-@pytest.mark.parametrize("how", ["robust", "standard"])
+@pytest.mark.parametrize("how", ["robust", "standard", "quantile"])
 def test_a_column_wider_than_float64(how):
     x = np.array([[0.0, -1.7e308], [1.0, 1.7e308], [2.0, 1.7e308], [2.0, -1.7e308]])
     assert refusal(fit, x, how, names=["a", "b"]) == (

@@ -210,8 +210,8 @@ def test_columns_that_are_the_same_in_every_row(folder):
     assert found.schema["inputs"] == ["house"]
     assert found.schema["groups"] == {"age": [], "job": [], "house": [0]}
     assert found.notes[-1] == (
-        "2 categorical columns hold one value in all training rows and are left out of the "
-        "inputs: 'age', 'job'"
+        "categorical columns of one value in all training rows, left out of the inputs: "
+        "'age', 'job'"
     )
     assert refusal(folder, train="flat.csv", drop=["house"]) == (
         "no input is left: every column holds one value in all training rows"

@@ -101,7 +101,10 @@ def test_numbers_to_be_predicted():
         "looks like a number to be predicted (regression, which jaxnet does not do) or an "
         "identifier; name another column with data.target"
     )
-    assert "jaxnet does not fit numbers" in refusal(typed(y=[0.5, 1.0]))
+    assert refusal(typed(y=[1.0, 0.5, float("inf")])) == (
+        "X: row 1: column 'y' holds 0.5: a label is a class, a whole number or a text; jaxnet "
+        "does not fit numbers (regression)"
+    )
     (warning,) = read(typed(y=list(range(60)) * 2)).warnings
     assert warning.startswith("column 'y' holds 60 different numbers, each taken as a class")
 
