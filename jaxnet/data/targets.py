@@ -164,7 +164,7 @@ def _refuse_fractions(frame: Frame, name: str, codes: Array, texts: Sequence[Any
         )
 
 
-def _sorted_classes(texts: Sequence[Class | None]) -> list[Class]:
+def _sorted_classes(texts: Sequence[Any]) -> list[Class]:
     found = [text for text in texts if text is not None]
     if all(isinstance(text, str) for text in found):
         return list(in_order(map(str, found)))
