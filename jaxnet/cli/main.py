@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 from jaxnet import __version__
-from jaxnet.cli import config, gradcheck, train
+from jaxnet.cli import config, evaluate, gradcheck, predict, report, train
 from jaxnet.cli.output import complain, drop, finish, prepare_streams
 from jaxnet.cli.parser import Parser, parse
 from jaxnet.errors import JaxnetError
@@ -19,6 +19,9 @@ _EPILOG = """\
 examples:
   jaxnet train configs/binary.yaml
   jaxnet train configs/binary.yaml optimizer.learning_rate=1e-2 --run-dir runs/faster
+  jaxnet evaluate runs/faster new.csv
+  jaxnet predict runs/faster new.csv --output predictions.csv
+  jaxnet report runs/faster
   jaxnet config check my.yaml
   jaxnet config show my.yaml
   jaxnet gradcheck
@@ -29,6 +32,7 @@ exit codes:
   1    the run failed, or a check did
   2    a mistake in the call, the config or the data
   130  interrupted
+  143  terminated
 
 'jaxnet COMMAND --help' explains a command.
 """
@@ -104,7 +108,8 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"jaxnet {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    train.add_parser(commands)
+    for command in (train, evaluate, predict, report):
+        command.add_parser(commands)
     config.add_parser(commands)
     gradcheck.add_parser(commands)
     _add_doctor(commands)

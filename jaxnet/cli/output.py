@@ -46,6 +46,16 @@ def complain(error: BaseException | str) -> None:
         drop(sys.stderr)
 
 
+def note(text: str) -> None:
+    """Write a line to standard error, if there is somebody to read it."""
+    try:
+        print(text, file=sys.stderr)
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        drop(sys.stderr)
+
+
 def finish() -> None:
     """Write out what is still held back, so that the interpreter's end has nothing to say."""
     for stream in (sys.stdout, sys.stderr):

@@ -52,7 +52,8 @@ def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     command: Parser = getattr(args, "parser", parser)
     for word in rest:
         if word.startswith("-") and word != "-" and word != "--":
-            command.error(_unknown_option(word, command, takes_keys=hasattr(args, "items")))
+            command.error(_unknown_option(word, command, takes_keys=hasattr(args, "keys")))
+    args.words = list(argv)  # as typed, for the records of a run
     late = [word for word in rest if word != "--"]
     if late and not hasattr(args, "items"):
         command.error(f"unexpected argument {late[0]!r}")
@@ -84,6 +85,38 @@ def add_items(parser: Parser, *, needed: bool) -> None:
         help="a YAML file, and keys to override; values are YAML, such as model.hidden=[64,64] "
         "or training.early_stopping=null",
     )
+    parser.set_defaults(keys=True)
+
+
+def add_words(parser: Parser, usage: str, help: str) -> None:
+    """Let a command take words that may stand between its options.
+
+    Args:
+        parser: the command's parser.
+        usage: the words, as they are shown.
+        help: what they are.
+    """
+    parser.add_argument("items", nargs="*", metavar=usage, help=help)
+
+
+def take_words(args: argparse.Namespace, *needed: str, more: int = 0) -> list[str]:
+    """The words of a call, as many as are needed and at most some more.
+
+    Args:
+        args: of a command that `add_words` made.
+        needed: what the words are.
+        more: how many may follow.
+
+    Raises:
+        UsageError: there are too few or too many.
+    """
+    words: list[str] = args.items
+    if len(words) < len(needed):
+        missing = " and ".join(needed[len(words) :])
+        args.parser.error(f"{missing} {'are' if ' and ' in missing else 'is'} missing")
+    if len(words) > len(needed) + more:
+        args.parser.error(f"unexpected argument {words[len(needed) + more]!r}")
+    return words
 
 
 def split_items(items: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -19,7 +19,7 @@ from jaxnet.nn import activations, embedding
 from jaxnet.nn.mlp import Layer
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
-from jaxnet.training.tasks import find_task
+from jaxnet.training.tasks import TASKS, find_task
 
 _FORMAT = 2  # of schema.json
 _PRECISIONS = ("float32", "bfloat16", "float16")
@@ -80,8 +80,8 @@ def _need(holds: bool, what: str) -> None:
 
 def _check_description(said: Mapping[str, Any]) -> None:
     """Names that are registered, sizes that are sizes, numbers that are numbers."""
-    find_task(said["task"])
-    activations.find(said["activation"])
+    _need(said["task"] in TASKS, "task is unknown")
+    _need(said["activation"] in activations.ACTIVATIONS, "activation is unknown")
     known = (find_task(said["task"]).activation, "softmax", *activations.ACTIVATIONS)
     _need(said["output_activation"] in known, "output_activation is unknown")
     _need(said["parametrisation"] in _PARAMETRISATIONS, "parametrisation is unknown")

@@ -1,4 +1,4 @@
-"""Progress of a training run: one live line on a terminal, plain lines elsewhere."""
+"""Progress of a run or of rows: one live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -111,6 +111,59 @@ class Progress:
     def _rate(self) -> float:
         (begin, rows_then), (now, rows_now) = self._points[0], self._points[-1]
         return (rows_now - rows_then) / (now - begin) if now > begin else 0.0
+
+
+class RowProgress:
+    """Shows how many rows of a file are done, how fast it goes and how long it will take.
+
+    ```
+    with RowProgress() as progress:
+        progress.update(65_536, 0.25)
+    ```
+
+    Args:
+        stream: where to; standard error when None.
+        clock: seconds that only grow, for tests.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._display = _display(sys.stderr if stream is None else stream, clock)
+        self._points: deque[tuple[float, int, float]] = deque([(clock(), 0, 0.0)])
+
+    def __enter__(self) -> RowProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._display.close()
+
+    def update(self, rows: int, share: float) -> None:
+        """Show where the work is.
+
+        Args:
+            rows: done so far.
+            share: of the whole file that is done, 0 to 1.
+        """
+        self._points.append((self._clock(), rows, share))
+        while len(self._points) > 2 and self._points[-1][0] - self._points[1][0] > _RATE_WINDOW:
+            self._points.popleft()
+        (begin, rows_then, share_then), now = self._points[0], self._points[-1][0]
+        parts = [f"{rows:,} rows"]
+        if now > begin and rows > rows_then:
+            parts.append(f"{_short((rows - rows_then) / (now - begin))} rows/s")
+        if now > begin and share > share_then:
+            parts.append(f"{_duration((1 - share) * (now - begin) / (share - share_then))} left")
+        self._display.show("  ".join(parts), min(max(share, 0.0), 1.0))
+
+    def message(self, text: str) -> None:
+        """Print a line that stays.
+
+        Args:
+            text: what to say.
+        """
+        self._display.print(text)
 
 
 class _Display(Protocol):

@@ -122,6 +122,9 @@ def test_a_call_without_what_it_needs(words: list[str], expected: str, capsys: S
     [
         (["--help"], ["examples:", "exit codes:", "130  interrupted", "train", "gradcheck"]),
         (["train", "--help"], ["examples:", "--run-dir DIR", "--json", "key.path=value"]),
+        (["predict", "--help"], ["usage: jaxnet predict RUN DATA [--output FILE]", "p(CLASS)"]),
+        (["evaluate", "--help"], ["usage: jaxnet evaluate RUN [DATA] [--json]", "examples:"]),
+        (["report", "--help"], ["usage: jaxnet report RUN", "report.html"]),
         (["config", "--help"], ["show", "check", "schema"]),
         (["config", "show", "--help"], ["usage: jaxnet config show [CONFIG]"]),
         (["gradcheck", "--help"], ["--loss NAME", "--json"]),

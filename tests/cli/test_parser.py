@@ -45,7 +45,8 @@ def test_the_config_is_the_first_word_that_is_no_override(
         (
             ["trian", "c.yaml"],
             "unknown command 'trian'; did you mean 'train'? "
-            "(valid: train, config, gradcheck, doctor); see 'jaxnet --help'",
+            "(valid: train, evaluate, predict, report, config, gradcheck, doctor); "
+            "see 'jaxnet --help'",
         ),
         (
             ["train", "c.yaml", "--run-dri", "d"],
@@ -74,6 +75,7 @@ def test_the_config_is_the_first_word_that_is_no_override(
             "unknown command 'shwo'; did you mean 'show'? (valid: show, check, schema); "
             "see 'jaxnet config --help'",
         ),
+        (["predict", "--key=1"], "unknown option '--key'; see 'jaxnet predict --help'"),
         (["doctor", "x"], "unexpected argument 'x'; see 'jaxnet doctor --help'"),
         (["gradcheck", "--lss", "x"], "unknown option '--lss'; did you mean '--loss'?"),
         (["--verson"], "unknown option '--verson'; did you mean '--version'?; see 'jaxnet --help'"),

@@ -1,0 +1,128 @@
+"""`jaxnet evaluate`: how good a finished run is, on its own rows or on those of a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jaxnet.cli.output import emit, note
+from jaxnet.cli.parser import add_words, take_words
+from jaxnet.cli.signals import polled
+from jaxnet.cli.train import results_as_text
+from jaxnet.errors import RunDirectoryError
+
+if TYPE_CHECKING:
+    from jaxnet.inference import Evaluated
+
+_EPILOG = """\
+DATA holds labels as the training file did, in the same columns. Probabilities are calibrated and
+decisions made as the run does it. An undefined metric is n/a (null in JSON), and the reason is
+given. Without DATA, the metrics that the run left in metrics.json are shown.
+
+examples:
+  jaxnet evaluate runs/adult
+  jaxnet evaluate runs/adult adult_test.csv
+  jaxnet evaluate runs/adult adult_test.csv --json
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a finished run on the labelled rows of a file",
+        description="Measure a finished run on the labelled rows of a file.",
+        usage="jaxnet evaluate RUN [DATA] [--json] [--quiet]",
+        epilog=_EPILOG,
+    )
+    add_words(
+        parser,
+        "RUN [DATA]",
+        "the directory of a run, and a .csv, .csv.gz, .parquet or .npz (X, y) file",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the metrics."""
+    directory, *data = take_words(args, "RUN", more=1)
+    if not data:
+        metrics = metrics_left(directory)
+        emit(_left_as_json(directory, metrics) if args.json else _left_as_text(directory, metrics))
+        return 0
+
+    from jaxnet.cli.rows import prepared, shown
+
+    model = prepared(directory, data[0])
+    from jaxnet.inference import evaluate_file
+
+    with polled() as poll, shown(args.quiet) as progress:
+        found = evaluate_file(model, data[0], progress=progress, poll=poll)
+    for warning in found.rows.warnings:
+        note(f"warning: {warning}")
+    show = found_as_json if args.json else found_as_text
+    emit(show(directory, data[0], found))
+    return 0
+
+
+def metrics_left(directory: str) -> dict[str, dict[str, Any]]:
+    """What metrics.json of a run says.
+
+    Raises:
+        RunDirectoryError: no run, one that did not finish, or a damaged file.
+    """
+    from jaxnet.outputs import records, run_directory
+
+    path = run_directory.open_existing(directory).metrics
+    if not path.is_file():
+        raise RunDirectoryError(f"{path}: missing: the run has not finished; train again")
+    metrics = records.read_json(path)
+    sound = isinstance(metrics, dict) and all(isinstance(part, dict) for part in metrics.values())
+    if not sound:
+        raise RunDirectoryError(f"{path}: damaged, a mapping for each part is expected")
+    return metrics
+
+
+def _left_as_json(directory: str, metrics: Mapping[str, Any]) -> str:
+    return json.dumps({"run_directory": directory, **metrics})
+
+
+def _left_as_text(directory: str, metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    return results_as_text(directory, {part: _numbers(one) for part, one in metrics.items()})
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """The flat ones: a confusion matrix is no line of a table."""
+    return {name: value for name, value in metrics.items() if value is None or _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def found_as_json(directory: str, data: str, found: Evaluated) -> str:
+    """The metrics of a file as one JSON object."""
+    return json.dumps(
+        {
+            "run_directory": directory,
+            "data": data,
+            "rows": found.rows.number,
+            "metrics": found.metrics,
+            "undefined": found.remarks,
+            "unseen": found.rows.unseen,
+            "warnings": list(found.rows.warnings),
+        },
+        allow_nan=False,
+    )
+
+
+def found_as_text(directory: str, data: str, found: Evaluated) -> str:
+    """The metrics of a file as a table, remarks on them below."""
+    lines = results_as_text(directory, {"data": found.metrics}).splitlines()
+    remarks = [f"{name}: {remark}" for name, remark in found.remarks.items()]
+    return "\n".join([*lines[:-1], *remarks, f"{found.rows.number:,} rows of {data}", lines[-1]])

@@ -1,0 +1,83 @@
+"""`jaxnet predict`: a finished run on a file of new rows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from jaxnet.cli.output import note
+from jaxnet.cli.parser import add_words, take_words
+from jaxnet.cli.signals import polled
+from jaxnet.errors import UserError
+
+_EPILOG = """\
+the columns of the output:
+  identifiers     columns of DATA that the run was told to leave out, or left out by itself as
+                  identifiers: copied as they are
+  prediction      the class, as the training data wrote it, by the run's own threshold. Several
+                  labels: their names with the separator of the training data; where each label
+                  had a column of 0 and 1, prediction(LABEL) holds 0 or 1
+  p(CLASS)        the calibrated probability of each class or label, in nine digits
+An identifier with such a name keeps it, and ours gets an underscore behind it. In CSV, text that a
+spreadsheet would run as a formula is written with ' before it.
+
+DATA needs the columns of training, in any order. Categories that training did not see, cells that
+are missing where none was in training, and columns that are not used are counted on standard error.
+
+examples:
+  jaxnet predict runs/adult new.csv --output predictions.csv
+  jaxnet predict runs/adult new.parquet --output predictions.parquet --overwrite
+  jaxnet predict runs/adult new.csv.gz | head
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="predict the rows of a file with a finished run",
+        description="Predict every row of a file, whatever its size, with a finished run.",
+        usage="jaxnet predict RUN DATA [--output FILE] [--overwrite] [--quiet]",
+        epilog=_EPILOG,
+    )
+    add_words(
+        parser, "RUN DATA", "the directory of a run, and a .csv, .csv.gz, .parquet or .npz (X) file"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="a .csv, .csv.gz or .parquet file, written whole or not at all (default: CSV on "
+        "standard output)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.add_argument("--quiet", action="store_true", help="show no progress and no summary")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict the file and say what was odd about it."""
+    directory, data = take_words(args, "RUN", "DATA")
+    _refuse_existing(args)
+
+    from jaxnet.cli.rows import prepared, shown
+
+    model = prepared(directory, data)
+    from jaxnet.inference import predict_file
+
+    with polled() as poll, shown(args.quiet) as progress:
+        done = predict_file(
+            model, data, args.output, overwrite=args.overwrite, progress=progress, poll=poll
+        )
+    for warning in done.rows.warnings:
+        note(f"warning: {warning}")
+    if not args.quiet:
+        target = "" if args.output in (None, "-") else f" to {args.output}"
+        note(f"{done.rows.number:,} rows predicted{target}")
+    return 0
+
+
+def _refuse_existing(args: argparse.Namespace) -> None:
+    """Refuse at once what would be refused anyway."""
+    if args.output is not None and not args.overwrite and os.path.lexists(args.output):
+        raise UserError(f"{args.output}: exists already; to replace it: --overwrite")
