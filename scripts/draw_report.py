@@ -59,7 +59,7 @@ def find_browser() -> str:
 
 
 def photograph(browser: str, page: Path, picture: Picture, folder: Path) -> Path:
-    """One picture of the page, with few colours: a fifth of the size, and no difference to see."""
+    """One picture of the page."""
     with tempfile.TemporaryDirectory() as scratch:
         # A window cannot be as narrow as a phone; a frame in it can.
         frame = Path(scratch, "frame.html")
@@ -86,7 +86,7 @@ def photograph(browser: str, page: Path, picture: Picture, folder: Path) -> Path
         whole = Image.open(shot).convert("RGB")
         cut = whole.crop((0, 0, picture.width, picture.height))
         target = folder / f"{picture.name}.png"
-        cut.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
+        cut.save(target, optimize=True)
     return target
 
 

@@ -149,9 +149,11 @@ def _method(calibration: Record) -> str:
     lead = "Whether a stated 80 % comes true in 80 % of cases."
     if calibration.get("method") == "temperature":
         found = calibration.get("temperature")
-        lead += f" All logits were divided by {figure_of(found)}, fitted on the validation rows:"
-        modest = is_number(found) and found < 1
-        lead += f" the network had been too {'modest' if modest else 'sure'}."
+        lead += f" All logits were divided by {figure_of(found)}, fitted on the validation rows;"
+        if is_number(found) and 0.95 < found < 1.05:
+            lead += " that changes little."
+        elif is_number(found):
+            lead += f" the network had been too {'modest' if found < 1 else 'sure'}."
         return lead + (f" ({shorten(calibration['note'], 200)})" if calibration.get("note") else "")
     if not calibration:
         return lead

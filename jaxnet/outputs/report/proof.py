@@ -17,7 +17,7 @@ def section_proof(records: Records) -> Html | None:
     """Errors by logit, and the worst of them beside the limit."""
     proof = mapping(records.evaluation.get("proof"))
     lead = (
-        "Training follows a gradient written out by hand, in a form that stays exact where the "
+        "The loss has its gradient written out by hand, in a form that stays exact where the "
         "network is very sure. Here it is held against a reference in double precision, "
     )
     if not proof:
@@ -38,7 +38,7 @@ def _picture(proof: Record) -> Html | None:
         Line(label, x, [point.get(key) for point in points], role, DOTS)
         for key, label, role in (
             ("autodiff", "autodiff of the usual form", "s2"),
-            ("closed_form", "closed form, used here", "s1"),
+            ("closed_form", "closed form", "s1"),
         )
     ]
     shown = [cloud for cloud in clouds if any(is_number(y) for y in cloud.y)]
@@ -67,7 +67,7 @@ def _worst(proof: Record) -> Html:
     rows = [
         (label, _error(proof.get(key)))
         for label, key in (
-            ("closed form, used here", "closed_form"),
+            ("closed form", "closed_form"),
             ("autodiff of the usual form", "autodiff"),
             ("limit", "limit"),
         )
