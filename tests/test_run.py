@@ -28,6 +28,7 @@ def small(task="binary", **overrides):
         "data": {"source": SOURCES[task]},
         "model": {"hidden": [16]},
         "training": {"epochs": 4},
+        "report": False,
     }
     return load_config(config, overrides)
 
@@ -35,7 +36,7 @@ def small(task="binary", **overrides):
 @pytest.fixture(scope="module", params=list(SOURCES))
 def finished(request, tmp_path_factory):
     """One finished run of each task."""
-    config = small(request.param)
+    config = small(request.param, report=request.param == "binary")
     done = jaxnet.train(config, run_dir=tmp_path_factory.mktemp("runs") / "run", progress=False)
     return config, done
 
@@ -45,11 +46,14 @@ def test_a_run_leaves_what_the_contract_names(finished):
     left = {path.name for path in done.directory.iterdir()}
     assert left == {
         *("config.yaml", "config.resolved.yaml", "schema.json", "metrics.jsonl", "events.jsonl"),
-        *("metrics.json", "model", "status.json"),
+        *("metrics.json", "evaluation.json", "split.csv", "model", "status.json"),
+        *(["report.html"] if config.report else []),
     }
     assert json.loads((done.directory / "status.json").read_text())["state"] == "finished"
-    assert json.loads((done.directory / "metrics.json").read_text()) == done.metrics
-    assert set(done.metrics) == {"validation", "test"}
+    metrics = json.loads((done.directory / "metrics.json").read_text())
+    details = metrics.pop("details")
+    assert metrics == done.metrics
+    assert set(done.metrics) == set(details) == {"train", "validation", "test"}
     assert set(done.metrics["test"]) == set(KEYS[config.task])
     lines = read_lines(done.directory / "metrics.jsonl")
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
@@ -78,7 +82,9 @@ def test_metrics_describe_what_the_loaded_model_predicts(finished):
     if config.task != "multilabel":
         np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
     shown = p[:, 1] if config.task == "binary" else p
-    assert final_metrics(config.task, shown, data.y_test) == done.metrics["test"]
+    thresholds = model.description["thresholds"]
+    found = final_metrics(config.task, shown, data.y_test, thresholds=thresholds)
+    assert found == done.metrics["test"]
     codes = model.predict(raw)
     if config.task != "multilabel":
         assert set(codes) <= set(model.classes.tolist())
@@ -107,8 +113,8 @@ def test_a_loaded_model_refuses_other_columns(finished):
     model = jaxnet.load(done.directory)
     with pytest.raises(DataError, match=r"expected .* columns"):
         model.predict_proba(np.zeros((2, 3)))
-    with pytest.raises(DataError, match="NaN"):
-        model.predict_proba(np.full((2, len(model.schema["features"])), np.nan))
+    with pytest.raises(DataError, match="inf"):
+        model.predict_proba(np.full((2, len(model.schema["features"])), np.inf))
 
 
 def test_overrides_in_python_and_mappings_work(tmp_path):
@@ -260,7 +266,6 @@ def test_wrong_configs_leave_nothing_behind(tmp_path, overrides, error, text):
         (np.arange(29) % 2, None, "29"),
         (np.arange(30) % 3, None, "binary"),
         (None, np.inf, "row 3"),
-        (None, np.nan, "row 3"),
     ],
 )
 def test_wrong_data_leaves_nothing_behind(tmp_path, y, x, text):

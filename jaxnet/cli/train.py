@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
     with polled() as poll:
         done = train(
-            config, run_dir=args.run_dir, progress=not args.quiet, fit_threads=True, poll=poll
+            config,
+            run_dir=args.run_dir,
+            progress=not args.quiet,
+            fit_threads=True,
+            command=shlex.join(["jaxnet", *args.words]),
+            poll=poll,
         )
     show = results_as_json if args.json else results_as_text
     emit(show(str(done.directory), done.metrics))

@@ -72,8 +72,8 @@ def append_event(run: RunDirectory, event: str, **details: Any) -> None:
     _append(run.events, {"time": _now(), "event": event, **details})
 
 
-def write_metrics(run: RunDirectory, metrics: Mapping[str, Mapping[str, float | None]]) -> None:
-    """Write metrics.json: for "validation" and "test" a flat mapping of numbers or None.
+def write_metrics(run: RunDirectory, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write metrics.json: for "train", "validation" and "test" a flat mapping of numbers or None.
 
     Args:
         run: the directory of the run.
@@ -102,17 +102,18 @@ def write_status(run: RunDirectory, state: State, **details: Any) -> None:
     write_json(run.status, {"state": state, "since": _now(), **details})
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that a person can read, whole or not at all.
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write a JSON file, whole or not at all.
 
     Args:
         path: the file; its directory exists.
         value: anything that `plain` takes.
+        indent: spaces a level, for a person to read; None: all on one line.
 
     Raises:
         RunFailed: the file cannot be written.
     """
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 

@@ -40,6 +40,21 @@ class RunDirectory(NamedTuple):
         return self.path / "schema.json"
 
     @property
+    def split(self) -> Path:
+        """The part of every row, as row,part; data.split.file takes it again."""
+        return self.path / "split.csv"
+
+    @property
+    def evaluation(self) -> Path:
+        """What the report draws: curves, tables, calibration, what columns matter, the proof."""
+        return self.path / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        """The report, one file for a browser."""
+        return self.path / "report.html"
+
+    @property
     def epochs(self) -> Path:
         """One line of metrics an epoch, without times."""
         return self.path / "metrics.jsonl"

@@ -1,0 +1,196 @@
+"""A config and its rows, in memory: what the config asks for, and the training of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxnet.config import METRIC_DIRECTIONS, Config
+from jaxnet.data.dataset import Dataset
+from jaxnet.errors import NonFiniteError, UserError
+from jaxnet.nn.losses import LOSSES, Loss
+from jaxnet.training import state as states
+from jaxnet.training import weights
+from jaxnet.training.epoch import Program, steps_per_epoch
+from jaxnet.training.fit import Fitted, Plan, Rows, Stopping, Watch, fit
+from jaxnet.training.optimizer import Optimizer, Schedule
+from jaxnet.training.tasks import TASKS, Task, as_targets, find_loss, find_task
+
+
+class Job(NamedTuple):
+    """A config made ready to train: the program, its state and the plan.
+
+    Attributes:
+        program: what is compiled.
+        task: what the outputs mean.
+        activation: of the outputs.
+        sizes: of the layers, from the columns of x to the outputs.
+        embeddings: (slots, width) of the trailing columns of x.
+        numeric: (columns, size) of the leading columns of x that get waves.
+        output_bias: of the last layer before the first update, or None for zeros.
+        plan: how long to train.
+    """
+
+    program: Program
+    task: Task
+    activation: str
+    sizes: tuple[int, ...]
+    embeddings: tuple[tuple[int, int], ...]
+    numeric: tuple[int, int]
+    output_bias: np.ndarray | None
+    plan: Plan
+
+
+def registered_losses() -> tuple[str, ...]:
+    """Names of the losses that were registered in this process, beyond those of the tasks."""
+    return tuple(set(LOSSES) - {name for task in TASKS.values() for name in task.losses.values()})
+
+
+def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = None) -> Job:
+    """What the config asks for, in the terms of `jaxnet.training`.
+
+    Args:
+        row_weights: of the training rows; None weighs them alike.
+    """
+    task = find_task(config.task)
+    loss, activation = find_loss(task, config.loss.name, config.loss.activation)
+    optimizer = config.optimizer.model_dump(exclude={"learning_rate", "weight_decay", "schedule"})
+    schedule = Schedule(**config.optimizer.schedule.model_dump())
+    shares = _shares(task, data, row_weights)
+    options = _loss_options(config, loss, activation, shares)
+    program = Program(
+        loss=loss.name,
+        options=tuple(sorted(options.items())),
+        activation=config.model.activation,
+        parametrisation="ntk" if config.model.init == "ntk" else "standard",
+        engine=config.loss.gradient,
+        optimizer=Optimizer(**optimizer, schedule=schedule),
+        batch_size=min(config.training.batch_size, len(data.x_train)),
+        precision=config.training.precision,
+    )
+    bias = None
+    if config.model.output_bias == "prior":
+        given = {key: options.get(key) for key in ("class_weight", "pos_weight")}
+        bias = weights.prior_bias(
+            activation, task.name, shares.counts, shares.rows, average=shares.average, **given
+        )
+    return Job(
+        program,
+        task,
+        activation,
+        sizes=(data.x_train.shape[1], *config.model.hidden, task.outputs(len(shares.names))),
+        embeddings=tuple((slots, width) for slots, width in data.schema["embeddings"]),
+        numeric=_numeric(config, data.schema),
+        output_bias=bias,
+        plan=Plan(config.training.epochs, _stopping(config)),
+    )
+
+
+MOST_WAVES = 100  # numeric columns; beyond it, images say, waves cost more than they tell
+
+
+def _numeric(config: Config, schema: Mapping[str, Any]) -> tuple[int, int]:
+    """How many leading columns of x get waves, and into how many numbers each."""
+    columns = sum(column["kind"] == "numeric" for column in schema["columns"])
+    wanted = config.model.numeric_embedding
+    if wanted == "none" or (wanted == "auto" and columns > MOST_WAVES):
+        return 0, 0
+    return columns, config.model.numeric_embedding_size if columns else 0
+
+
+class _Shares(NamedTuple):
+    """Training rows of each class or label, by their weights."""
+
+    names: list[str]
+    counts: np.ndarray
+    rows: float
+    average: float
+
+
+def _shares(task: Task, data: Dataset, row_weights: np.ndarray | None) -> _Shares:
+    names = data.schema["class_names"]
+    counts = weights.target_counts(task.name, data.y_train, len(names), row_weights)
+    rows = float(len(data.y_train) if row_weights is None else row_weights.sum())
+    return _Shares(names, counts, rows, rows / len(data.y_train))
+
+
+def _loss_options(config: Config, loss: Loss, activation: str, shares: _Shares) -> dict[str, Any]:
+    """The options that the loss takes and the config sets; smoothing is an array of the state."""
+    given = config.loss.model_dump(include={"gamma", "gamma_pos", "gamma_neg", "clip"})
+    only = slice(1, None) if config.task == "binary" else slice(None)  # the positive class
+    given["class_weight"] = weights.class_weights(
+        config.loss.class_weight, shares.counts, shares.names
+    )
+    given["pos_weight"] = weights.pos_weights(
+        config.loss.pos_weight, shares.counts[only], shares.rows, shares.names[only]
+    )
+    asked = {name for name, value in given.items() if value is not None}
+    if config.loss.label_smoothing > 0:
+        asked.add("label_smoothing")
+    if asked - loss.options:
+        name = min(asked - loss.options)
+        raise UserError(f"loss.{name}: {loss.name} takes no such option; remove it")
+    given["labels"] = config.loss.labels
+    if isinstance(loss.activation, tuple):
+        given["activation"] = activation
+    return {
+        name: value for name, value in given.items() if value is not None and name in loss.options
+    }
+
+
+def _stopping(config: Config) -> Stopping | None:
+    early = config.training.early_stopping
+    if early is None:
+        return None
+    return Stopping(early.metric, early.patience, METRIC_DIRECTIONS[early.metric] == "maximise")
+
+
+def train_job(
+    config: Config,
+    job: Job,
+    data: Dataset,
+    watch: Watch,
+    *,
+    row_weights: np.ndarray | None = None,
+    validation_weights: np.ndarray | None = None,
+) -> Fitted:
+    """Train on the training rows, stop on the validation rows.
+
+    Args:
+        row_weights: of the training rows; None weighs them alike.
+        validation_weights: of the validation rows, in the metric that stops.
+
+    Raises:
+        NonFiniteError: training met a NaN or an infinity; names step and rows.
+    """
+    steps = steps_per_epoch(len(data.x_train), job.program.batch_size) * config.training.epochs
+    rates = states.hyper(
+        learning_rate=config.optimizer.learning_rate,
+        weight_decay=config.optimizer.weight_decay,
+        dropout=config.model.dropout,
+        label_smoothing=config.loss.label_smoothing,
+        total_steps=steps,
+    )
+    state = states.begin(
+        job.sizes,
+        job.program.optimizer,
+        rates,
+        seed=config.training.seed,
+        scheme=config.model.init,
+        last_layer="zeros" if config.model.last_layer == "zeros" else None,
+        embeddings=job.embeddings,
+        numeric=job.numeric,
+        output_bias=job.output_bias,
+    )
+    train = Rows(data.x_train, as_targets(job.task, data.y_train), row_weights)
+    validation = Rows(data.x_val, as_targets(job.task, data.y_val), validation_weights)
+    names = {"task": job.task.name, "activation": job.activation}
+    try:
+        return fit(job.program, state, train, validation, job.plan, watch=watch, **names)
+    except NonFiniteError as error:
+        rows = [int(data.rows.train[row]) for row in error.rows]
+        shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+        text = f"{error}. Rows of the step (counted from 0): {shown}"
+        raise NonFiniteError(text, step=error.step, rows=rows) from None

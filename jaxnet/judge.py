@@ -1,0 +1,192 @@
+"""From trained parameters to decisions that can be trusted: calibrated, tuned, measured, explained.
+
+Temperature and thresholds are fitted on the validation rows; the test rows only measure them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from jaxnet.config import Config
+from jaxnet.data.dataset import Dataset
+from jaxnet.errors import NonFiniteError
+from jaxnet.job import Job
+from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
+from jaxnet.training import evaluate, evaluation, importance, proof
+from jaxnet.training.calibration import Calibration, before_after, fit_temperature
+from jaxnet.training.fit import Fitted
+from jaxnet.training.metrics.decisions import THRESHOLD
+from jaxnet.training.tasks import as_targets
+from jaxnet.training.thresholds import Decision, choose
+
+PARTS = ("train", "validation", "test")
+Part: TypeAlias = tuple[np.ndarray, np.ndarray]  # x and y
+
+
+class Judged(NamedTuple):
+    """A trained model with its decisions, and how good it is.
+
+    Attributes:
+        params: of the network.
+        description: what a reader of the model needs, as in model.json.
+        evaluation: as in evaluation.json.
+    """
+
+    params: Network
+    description: dict[str, Any]
+    evaluation: dict[str, Any]
+
+
+def judge(
+    config: Config,
+    job: Job,
+    data: Dataset,
+    fitted: Fitted,
+    *,
+    explain: bool = True,
+    poll: Callable[[], None] = lambda: None,
+) -> Judged:
+    """Calibrate and tune on the validation rows, then measure every part.
+
+    Args:
+        explain: whether to measure what columns matter and prove the gradient, for the report.
+        poll: called now and then; what it raises stops the work.
+
+    Raises:
+        NonFiniteError: parameters or outputs are not finite.
+    """
+    parts = _parts(data)
+    logits = {
+        part: evaluate.logits(fitted.params, x, network=job.program.network, poll=poll)
+        for part, (x, _) in parts.items()
+    }
+    _refuse_not_finite(fitted, logits)
+    scaling = _calibrate(config, job, parts, logits)
+    temperature = scaling.temperature if scaling is not None else 1.0
+    p = {part: _probabilities(job, z, temperature) for part, z in logits.items()}
+    decision = _decide(config, parts, p)
+    summaries = {
+        part: evaluation.summarise(
+            job.task.name,
+            p[part],
+            y,
+            thresholds=decision.thresholds,
+            names=data.schema["class_names"],
+            with_curves=part != "train",
+        )
+        for part, (_, y) in parts.items()
+    }
+    changed = {
+        part: before_after(job.task.name, logits[part], y, temperature)
+        for part, (_, y) in parts.items()
+        if scaling is not None and scaling.fitted and part != "train"
+    }
+    explained = _NOT
+    if explain:
+        explained = _explain(config, job, data, parts, fitted, logits, temperature, poll)
+    record = evaluation.record(
+        summaries, calibration=scaling, changed=changed, decision=decision, **explained
+    )
+    description = _describe(config, job, fitted, temperature, decision)
+    return Judged(fitted.params, description, record)
+
+
+_NOT = {name: {"reason": "report: false"} for name in ("importance", "proof")}
+
+
+def _parts(data: Dataset) -> dict[str, Part]:
+    """The parts that have rows."""
+    arrays = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
+    pairs = zip(PARTS, arrays[::2], arrays[1::2], strict=True)
+    return {part: (x, y) for part, x, y in pairs if len(x)}
+
+
+def _probabilities(job: Job, z: np.ndarray, temperature: float) -> np.ndarray:
+    """As the metrics take them: binary (n,), else (n, K)."""
+    p = evaluate.probabilities_of(job.task.name, z, job.activation, temperature)
+    return p[:, 0] if job.task.name == "binary" else p
+
+
+def _calibrate(
+    config: Config, job: Job, parts: Mapping[str, Part], logits: Mapping[str, np.ndarray]
+) -> Calibration | None:
+    """The temperature of the validation rows; None where the config wants none."""
+    if config.decision.calibration == "none":
+        return None
+    if "validation" not in parts:
+        return Calibration(1.0, "there are no validation rows", fitted=False)
+    y = parts["validation"][1]
+    return fit_temperature(logits["validation"], y, job.task.name, activation=job.activation)
+
+
+def _decide(config: Config, parts: Mapping[str, Part], p: Mapping[str, np.ndarray]) -> Decision:
+    """The decision rule: a threshold that was given or is tuned on the validation rows."""
+    given = config.decision.threshold
+    if "validation" not in parts:
+        given = given if isinstance(given, float) else THRESHOLD
+        return choose(config.task, p["train"], parts["train"][1], given)
+    cost = config.decision.cost.model_dump() if given == "cost" else None
+    return choose(config.task, p["validation"], parts["validation"][1], given, cost=cost)
+
+
+def _describe(
+    config: Config, job: Job, fitted: Fitted, temperature: float, decision: Decision
+) -> dict[str, Any]:
+    thresholds = decision.thresholds
+    return {
+        "task": job.task.name,
+        "model": config.model.name,
+        "sizes": list(job.sizes),
+        "embeddings": [list(shape) for shape in job.embeddings],
+        "activation": job.program.activation,
+        "parametrisation": job.program.parametrisation,
+        "output_activation": job.activation,
+        "precision": job.program.precision,
+        "loss": job.program.loss,
+        "epoch": fitted.epoch,
+        "temperature": temperature,
+        "thresholds": list(thresholds) if isinstance(thresholds, tuple) else thresholds,
+    }
+
+
+def _explain(
+    config: Config,
+    job: Job,
+    data: Dataset,
+    parts: Mapping[str, Part],
+    fitted: Fitted,
+    logits: Mapping[str, np.ndarray],
+    temperature: float,
+    poll: Callable[[], None],
+) -> dict[str, Any]:
+    """What the columns are worth, and the proof of the gradient, on rows that were held out."""
+    part = next(part for part in ("test", "validation", "train") if part in parts)
+    x, y = parts[part][0], as_targets(job.task, parts[part][1])
+
+    def log_losses(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        z = evaluate.logits(fitted.params, rows, network=job.program.network, poll=poll)
+        return evaluate.row_log_losses(job.task.name, z, targets, job.activation, temperature)
+
+    smoothing = config.loss.label_smoothing
+    return {
+        "importance": importance.importance(
+            log_losses, x, y, data.schema["groups"], part=part, poll=poll
+        ),
+        "proof": proof.prove(job.program, logits[part], y, label_smoothing=smoothing),
+    }
+
+
+def _refuse_not_finite(fitted: Fitted, logits: Mapping[str, np.ndarray]) -> None:
+    """A model that is not finite is never saved: its last update overflowed."""
+    numbers = (*embedding.named(fitted.params).values(), *logits.values())
+    if not all(np.isfinite(array).all() for array in numbers):
+        step = int(fitted.records[fitted.epoch - 1]["step"])
+        raise NonFiniteError(
+            f"parameters or outputs are not finite after step {step}; "
+            "lower optimizer.learning_rate",
+            step=step,
+        )
