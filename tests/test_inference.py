@@ -252,6 +252,24 @@ def test_a_run_without_a_model(fresh: Path, status: str) -> None:
         jaxnet.load(fresh)
 
 
+@pytest.mark.parametrize("what", ["missing", "turned", "more", "shorter", "other type", "waves"])
+def test_parameters_of_another_network(fresh: Path, what: str) -> None:
+    saved = model_file.load(fresh / "model")
+    arrays, first = dict(saved.arrays), saved.arrays["layers.0.W"]
+    change = {
+        "missing": lambda: arrays.pop("layers.0.W"),
+        "turned": lambda: arrays.update({"layers.0.W": first.T}),
+        "more": lambda: arrays.update({"layers.9.W": first}),
+        "shorter": lambda: [arrays.pop(name) for name in ("layers.1.W", "layers.1.b")],
+        "other type": lambda: arrays.update({"layers.0.W": first.astype(np.float64)}),
+        "waves": lambda: arrays.update({"waves.w": first, "waves.v": first}),
+    }
+    change[what]()
+    model_file.save(fresh / "model", arrays, saved.description)
+    with pytest.raises(RunDirectoryError, match=r"model\.json: damaged"):
+        jaxnet.load(fresh)
+
+
 def test_parameters_that_are_not_finite(fresh: Path) -> None:
     saved = model_file.load(fresh / "model")
     saved.arrays["layers.0.W"].flat[3] = np.nan

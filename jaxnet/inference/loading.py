@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxnet.data import dataset
@@ -16,7 +17,7 @@ from jaxnet.data.new_rows import Ready
 from jaxnet.errors import JaxnetError, RunDirectoryError
 from jaxnet.inference.model import Model
 from jaxnet.nn import activations, embedding
-from jaxnet.nn.mlp import Layer
+from jaxnet.nn.embedding import Network
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.tasks import TASKS, find_task
@@ -43,11 +44,11 @@ def load(directory: str | Path) -> Model:
     schema = records.read_json(run.schema)
     with _damage(run.model / model_file.DESCRIPTION):
         _check_description(saved.description)
-        _check_arrays(saved.description, saved.arrays)
+        network = _network(saved.description, saved.arrays)
     with _damage(run.schema):
         known = _ready(run.schema, schema)
         _check_schema(schema, known, saved.description)
-    return Model(embedding.from_named(saved.arrays), saved.description, schema, known)
+    return Model(network, saved.description, schema, known)
 
 
 def _state(run: RunDirectory) -> str:
@@ -114,23 +115,28 @@ def _is_number(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def _check_arrays(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """The parameters that the sizes ask for, no more and no less."""
-    embeddings = [tuple(pair) for pair in said.get("embeddings", ())]
-    widths = [embedding.first_inputs(said["sizes"][0], embeddings), *said["sizes"][1:]]
-    expected: dict[str, tuple[int, ...]] = {
-        f"tables.{index}": shape for index, shape in enumerate(embeddings)
-    }
-    assert Layer._fields == ("W", "b")
-    for index, (inputs, outputs) in enumerate(pairwise(widths)):
-        expected[f"layers.{index}.W"] = (outputs, inputs)
-        expected[f"layers.{index}.b"] = (outputs,)
-    _need(set(arrays) == set(expected), "its sizes and the names of its arrays disagree")
-    for name, shape in expected.items():
-        array = arrays[name]
-        _need(array.shape == shape, f"{name} has shape {array.shape}, its sizes say {shape}")
+def _network(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+    """The parameters, once they are those that the sizes ask for, no more and no less."""
+    for name, array in arrays.items():
         _need(array.dtype == np.float32, f"{name} is {array.dtype}, not float32")
         _need(bool(np.isfinite(array).all()), f"{name} holds numbers that are not finite")
+    network = embedding.from_named(arrays)
+    _need(set(embedding.named(network)) == set(arrays), "its arrays have other names")
+    draw = partial(
+        embedding.init,
+        sizes=said["sizes"],
+        embeddings=[tuple(pair) for pair in said.get("embeddings", ())],
+        numeric=tuple(arrays["waves.v"].shape) if network.waves else (0, 0),
+    )
+    expected = jax.eval_shape(draw, jax.random.key(0))
+    _need(_shapes(network) == _shapes(expected), "its arrays have other shapes than its sizes say")
+    return network
+
+
+def _shapes(network: Network) -> list[tuple[str, tuple[int, ...]]]:
+    """Where each array stands in the network, and its shape."""
+    leaves = jax.tree_util.tree_leaves_with_path(network)
+    return [(jax.tree_util.keystr(place), tuple(array.shape)) for place, array in leaves]
 
 
 def _ready(path: Path, schema: Any) -> Ready:
