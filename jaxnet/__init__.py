@@ -5,6 +5,7 @@ not load JAX:
 
     jaxnet.train(config) -> run             jaxnet.run
     jaxnet.load(run_directory) -> model     jaxnet.inference
+    jaxnet.JaxnetClassifier(...).fit(X, y)  jaxnet.estimator
     jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck: jaxnet.nn
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxnet import errors as errors
     from jaxnet import nn as nn
+    from jaxnet.estimator import JaxnetClassifier as JaxnetClassifier
     from jaxnet.inference import load as load
     from jaxnet.nn import activations as activations
     from jaxnet.nn import backprop as backprop
@@ -34,11 +36,13 @@ _MODULES = {
     "nn": "jaxnet.nn",
 }
 _FUNCTIONS = {
+    "JaxnetClassifier": "jaxnet.estimator",
     "load": "jaxnet.inference",
     "train": "jaxnet.run",
 }
 
 __all__ = [
+    "JaxnetClassifier",
     "__version__",
     "activations",
     "backprop",
