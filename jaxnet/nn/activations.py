@@ -59,7 +59,11 @@ def sigmoid_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def tanh_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """tanh'(z) = 4 sigma(2z) sigma(-2z), equal to 1 - tanh(z)^2."""
+    """tanh'(z) = 4 sigma(2z) sigma(-2z), equal to 1 - tanh(z)^2.
+
+    >>> float(tanh_derivative(jnp.float32(0.0)))
+    1.0
+    """
     return 4 * sigmoid(2 * z) * sigmoid(-2 * z)
 
 
@@ -69,7 +73,11 @@ def _relu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def relu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """1 where z > 0, else 0."""
+    """1 where z > 0, else 0.
+
+    >>> relu_derivative(jnp.array([-1.0, 0.0, 2.0])).tolist()
+    [0.0, 0.0, 1.0]
+    """
     return (z > 0).astype(z.dtype)
 
 
@@ -79,7 +87,11 @@ def _leaky_relu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def leaky_relu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """1 where z > 0, else 0.01."""
+    """1 where z > 0, else 0.01.
+
+    >>> leaky_relu_derivative(jnp.array([-1.0, 2.0])).round(2).tolist()
+    [0.01, 1.0]
+    """
     return jnp.where(z > 0, jnp.ones_like(z), LEAKY_SLOPE)
 
 
@@ -89,7 +101,11 @@ def _elu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def elu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """1 where z > 0, else exp(z)."""
+    """1 where z > 0, else exp(z).
+
+    >>> elu_derivative(jnp.array([-1.0, 2.0])).round(3).tolist()
+    [0.368, 1.0]
+    """
     return jnp.exp(jnp.minimum(z, 0))
 
 
@@ -99,7 +115,11 @@ def _selu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def selu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """SELU's scale where z > 0, else scale * alpha * exp(z)."""
+    """SELU's scale where z > 0, else scale * alpha * exp(z).
+
+    >>> selu_derivative(jnp.array([-1.0, 2.0])).round(3).tolist()
+    [0.647, 1.051]
+    """
     return SELU_SCALE * jnp.where(z > 0, jnp.ones_like(z), SELU_ALPHA * jnp.exp(jnp.minimum(z, 0)))
 
 
@@ -121,7 +141,11 @@ def _gelu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def gelu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Phi(z) + z phi(z); changes sign near z = -0.75."""
+    """Phi(z) + z phi(z); changes sign near z = -0.75.
+
+    >>> gelu_derivative(jnp.array([0.0, 5.0])).round(3).tolist()
+    [0.5, 1.0]
+    """
     return _normal_cdf(z) + z * _normal_density(z)
 
 
@@ -131,7 +155,11 @@ def _silu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def silu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """sigma(z) (1 + z sigma(-z)); changes sign near z = -1.28."""
+    """sigma(z) (1 + z sigma(-z)); changes sign near z = -1.28.
+
+    >>> float(silu_derivative(jnp.float32(0.0)))
+    0.5
+    """
     return sigmoid(z) * (1 + z * sigmoid(-z))
 
 
@@ -188,7 +216,17 @@ def find(name: str) -> Activation:
 
 
 class Softmax(NamedTuple):
-    """Softmax of the rows of z in parts that lose nothing: see `softmax_parts`."""
+    """Softmax of the rows of z in parts that lose nothing: see `softmax_parts`.
+
+    Attributes:
+        a: probabilities; complement: 1 - a, exact also where a rounds to 1.
+        is_largest: the place of the largest logit of each row, the first of several.
+        gap: the largest logit minus each; log_normalizer: log of the sum of exp(-gap).
+
+    >>> parts = softmax_parts(jnp.array([0.0, 0.0]))
+    >>> parts.is_largest.tolist(), parts.gap.tolist(), parts.complement.tolist()
+    ([True, False], [0.0, 0.0], [0.5, 0.5])
+    """
 
     a: Float[Array, "*m K"]
     complement: Float[Array, "*m K"]

@@ -24,7 +24,12 @@ Key: TypeAlias = PRNGKeyArray | UInt32[Array, "2"]
 
 
 class Layer(NamedTuple):
-    """Parameters of one layer: W (n_out, n_in) and b (n_out,)."""
+    """Parameters of one layer: W (n_out, n_in) and b (n_out,).
+
+    >>> W, b = init(jax.random.key(0), [4, 3])[0]
+    >>> W.shape, b.shape
+    ((3, 4), (3,))
+    """
 
     W: Float[Array, "n_out n_in"]
     b: Float[Array, " n_out"]
@@ -41,6 +46,10 @@ class Cache(NamedTuple):
         a: the input of each layer, a[0] = x; (m, n_in) each.
         z: the pre-activation of each layer, z[-1] = logits; (m, n_out) each.
         masks: dropout factors of the hidden layers, or () without dropout.
+
+    >>> _, cache = forward_with_cache(init(jax.random.key(0), [4, 8, 3]), jnp.ones((2, 4)))
+    >>> len(cache.a), len(cache.z), cache.masks
+    (2, 2, ())
     """
 
     a: tuple[Float[Array, "m _"], ...]
@@ -109,7 +118,12 @@ def init(
 def linear(
     a: Float[Array, "m n_in"], layer: Layer, *, scale: float = 1.0, compute_dtype: Any = None
 ) -> Float[Array, "m n_out"]:
-    """z = scale * a W^T + b, multiplied in `compute_dtype`, summed in float32 or wider."""
+    """z = scale * a W^T + b, multiplied in `compute_dtype`, summed in float32 or wider.
+
+    >>> layer = Layer(jnp.array([[1.0, 2.0]]), jnp.array([0.5]))
+    >>> linear(jnp.array([[1.0, 1.0]]), layer).tolist()
+    [[3.5]]
+    """
     W, b = layer
     dtype = jnp.dtype(compute_dtype or W.dtype)
     wide = wide_type(dtype)

@@ -41,21 +41,32 @@ class Sides(NamedTuple):
 def coefficients(
     y: Float[Array, "m K"],
     *,
-    per_label: bool,
+    weigh: Callable[[Pair, Array], Pair],
     label_smoothing: Any = 0.0,
     pos_weight: Any = None,
     class_weight: Any = None,
 ) -> Pair:
-    """(c1, c0): what a positive and a negative example weigh. Smoothing first: (1 - e) y + e/2."""
+    """(c1, c0): what a positive and a negative example weigh. Smoothing first: (1 - e) y + e/2.
+
+    weigh: `by_label` or `by_answer`, how class weights enter.
+    """
     c1 = (1 - label_smoothing) * y + label_smoothing / 2
     c0 = (1 - label_smoothing) * (1 - y) + label_smoothing / 2
     if pos_weight is not None:
         c1 = c1 * _row(pos_weight, y.shape[1], "pos_weight", "one number a label")
-    if class_weight is None:
-        return c1, c0
-    if per_label:
-        w = _row(class_weight, y.shape[1], "class_weight", "one number a label")
-        return c1 * w, c0 * w
+    return (c1, c0) if class_weight is None else weigh((c1, c0), class_weight)
+
+
+def by_label(pair: Pair, class_weight: Array) -> Pair:
+    """Class weights of K labels: each weighs both answers to its question alike."""
+    c1, c0 = pair
+    w = _row(class_weight, c1.shape[1], "class_weight", "one number a label")
+    return c1 * w, c0 * w
+
+
+def by_answer(pair: Pair, class_weight: Array) -> Pair:
+    """Class weights of one question: those of the answers 0 and 1."""
+    c1, c0 = pair
     w = _row(class_weight, 2, "class_weight", "two numbers, for the classes 0 and 1")
     return c1 * w[..., -1:], c0 * w[..., :1]
 
@@ -78,16 +89,16 @@ def behind_sigmoid(name: str, layout: Layout, sides: Sides, own: tuple[str, ...]
     """The `Loss` that two sides make; `own` are the options that go to the sides."""
     shared = ("label_smoothing", "pos_weight", "class_weight")
 
-    def combine(pair: Callable[..., Pair], absolute: bool = False) -> Callable[..., Array]:
+    def combine(
+        pair: Callable[..., Pair], size: Callable[[Array], Array] = lambda x: x
+    ) -> Callable[..., Array]:
         def terms(z: Array, y: Array, labels: str = "sum", **options: Any) -> Array:
-            per_label = layout is MULTILABEL or z.shape[1] > 1
+            weigh = by_label if layout is MULTILABEL or z.shape[1] > 1 else by_answer
             weights = {k: v for k, v in options.items() if k in shared}
-            c1, c0 = coefficients(y, per_label=per_label, **weights)
-            positive, negative = pair(z, **{k: v for k, v in options.items() if k in own})
-            if absolute:
-                c1, c0, positive, negative = map(jnp.abs, (c1, c0, positive, negative))
+            c1, c0 = map(size, coefficients(y, weigh=weigh, **weights))
+            positive, negative = map(size, pair(z, **{k: options[k] for k in own if k in options}))
             total = times(c1, positive) + times(c0, negative)
-            return total / z.shape[1] if _is_mean(labels) else total
+            return total / _divisor(labels, z.shape[1])
 
         return terms
 
@@ -104,16 +115,16 @@ def behind_sigmoid(name: str, layout: Layout, sides: Sides, own: tuple[str, ...]
         combine(sides.slope),
         combine(sides.seed),
         options,
-        combine(sides.bound or sides.slope, absolute=True),
+        combine(sides.bound or sides.slope, jnp.abs),
         summed(sides.usual) if sides.usual else None,
         doc,
     )
 
 
-def _is_mean(labels: str) -> bool:
+def _divisor(labels: str, columns: int) -> int:
     if labels not in ("sum", "mean"):
         raise UserError(f"labels takes 'sum' or 'mean', not {labels!r}")
-    return labels == "mean"
+    return columns if labels == "mean" else 1
 
 
 def _seed(a: Array) -> Pair:

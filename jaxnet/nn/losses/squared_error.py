@@ -52,73 +52,51 @@ def _weights(y: Array, activation: str, class_weight: Any) -> Array:
     return jnp.broadcast_to(class_weight[None, :], y.shape)
 
 
-def _value(
-    z: Array,
-    y: Array,
-    activation: str = "identity",
-    class_weight: Any = None,
-    label_smoothing: Any = None,
-) -> Array:
+def _targets_and_weights(
+    z: Array, y: Array, activation: str, class_weight: Any = None, label_smoothing: Any = None
+) -> tuple[Array, Array]:
+    """Smoothed targets and the weight of each output; z gives the shape."""
     y = _smoothed(z, y, activation, label_smoothing)
-    above, below = _residual_terms(z, y, activation)
-    return jnp.sum(_weights(y, activation, class_weight) * (above - below) ** 2, axis=1) / 2
+    return y, _weights(y, activation, class_weight)
 
 
-def _delta(
-    z: Array,
-    y: Array,
-    activation: str = "identity",
-    class_weight: Any = None,
-    label_smoothing: Any = None,
-) -> Array:
-    y = _smoothed(z, y, activation, label_smoothing)
+def _value(z: Array, y: Array, activation: str = "identity", **options: Any) -> Array:
+    y, w = _targets_and_weights(z, y, activation, **options)
     above, below = _residual_terms(z, y, activation)
-    v = _weights(y, activation, class_weight) * (above - below)
+    return jnp.sum(w * (above - below) ** 2, axis=1) / 2
+
+
+def _delta(z: Array, y: Array, activation: str = "identity", **options: Any) -> Array:
+    y, w = _targets_and_weights(z, y, activation, **options)
+    above, below = _residual_terms(z, y, activation)
+    v = w * (above - below)
     if activation == "softmax":
         return softmax_jacobian_product(z, v)
     return v * ACTIVATIONS[activation].derivative(z)
 
 
-def _scale(
-    z: Array,
-    y: Array,
-    activation: str = "identity",
-    class_weight: Any = None,
-    label_smoothing: Any = None,
-) -> Array:
-    y = _smoothed(z, y, activation, label_smoothing)
+def _scale(z: Array, y: Array, activation: str = "identity", **options: Any) -> Array:
+    y, w = _targets_and_weights(z, y, activation, **options)
     above, below = _residual_terms(z, y, activation)
-    v = jnp.abs(_weights(y, activation, class_weight)) * (jnp.abs(above) + jnp.abs(below))
+    v = jnp.abs(w) * (jnp.abs(above) + jnp.abs(below))
     if activation == "softmax":
         a = softmax_parts(z).a
         return a * (v + jnp.sum(v * a, axis=1, keepdims=True))
     return v * jnp.abs(ACTIVATIONS[activation].derivative(z))
 
 
-def _seed(
-    a: Array,
-    y: Array,
-    activation: str = "identity",
-    class_weight: Any = None,
-    label_smoothing: Any = None,
-) -> Array:
-    y = _smoothed(a, y, activation, label_smoothing)
-    return _weights(y, activation, class_weight) * (a - y)
+def _seed(a: Array, y: Array, activation: str = "identity", **options: Any) -> Array:
+    y, w = _targets_and_weights(a, y, activation, **options)
+    return w * (a - y)
 
 
 USUAL = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "softmax": jax.nn.softmax}
 
 
-def _usual(
-    z: Array,
-    y: Array,
-    activation: str = "identity",
-    class_weight: Any = None,
-    label_smoothing: Any = None,
-) -> Array:
-    y = _smoothed(z, y, activation, label_smoothing)
+def _usual(z: Array, y: Array, activation: str = "identity", **options: Any) -> Array:
+    y, w = _targets_and_weights(z, y, activation, **options)
     a = USUAL.get(activation) or getattr(jax.nn, activation)
-    return jnp.sum(_weights(y, activation, class_weight) * (a(z) - y) ** 2, axis=1) / 2
+    return jnp.sum(w * (a(z) - y) ** 2, axis=1) / 2
 
 
 squared_error = register(
