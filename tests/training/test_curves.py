@@ -162,6 +162,8 @@ def test_thinned_curves_keep_their_shape(kind, n):
         # A piece is a 198th of the whole length; nothing is further from what is drawn.
         assert distance(x[few], whole[few], curve).max() < 2.5 * length / 198
     assert (np.diff(wholes["roc"][0]["y"]) >= 0).all()
+    # Steps of a ROC curve can be chosen to make up for each other.
+    assert area(wholes["roc"][0]) == pytest.approx(roc_auc(found), abs=5e-5)
 
 
 @settings(max_examples=60)

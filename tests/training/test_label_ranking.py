@@ -90,6 +90,11 @@ def test_by_hand():
     assert coverage == pytest.approx(2 / 3)
 
 
+def test_labels_without_positives_are_no_part_of_the_coverage():
+    p, y = [[0.9, 0.1, 0.9], [0.1, 0.1, 0.1]], [[0, 1, 0], [1, 0, 0]]
+    assert final_metrics("multilabel", p, y)["label_coverage"] == 0.5  # a, not b; c has no rows
+
+
 def test_remarks():
     p, y = np.full((3, 2), 0.4), np.array([[1, 0], [0, 0], [0, 0]])
     reasons = undefined_reasons("multilabel", p, y)
