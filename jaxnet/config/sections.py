@@ -29,8 +29,10 @@ def section_at(path: KeyPath) -> type[Section] | None:
 
 
 def field_at(path: KeyPath) -> FieldInfo | None:
-    """The field at a path; for an item of a list, the list's."""
+    """The field at a path; for an item of a list or of names and values, the whole's."""
     names = [part for part in path if isinstance(part, str)]
+    while len(names) > 1 and section_at(tuple(names[:-1])) is None:
+        names.pop()
     section = section_at(tuple(names[:-1])) if names else None
     return section.model_fields.get(names[-1]) if section else None
 
@@ -43,6 +45,7 @@ def choices_of(field: FieldInfo | None) -> list[str]:
     if isinstance(words, list):
         return [str(word) for word in words]  # a field that takes registered names too
     kinds = [kind, *get_args(kind)]
+    kinds += [inner for one in kinds for inner in get_args(one)]  # values by name
     return [word for one in kinds if get_origin(one) is Literal for word in get_args(one)]
 
 

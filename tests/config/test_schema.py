@@ -94,3 +94,10 @@ def test_the_json_schema_knows_what_the_config_knows() -> None:
         for key, one in section["properties"].items():
             below = schema["$defs"].get(one.get("$ref", "").rpartition("/")[2], {})
             assert one.get("description") or below.get("description"), key
+
+
+@pytest.mark.parametrize("wrong", [3, "kind", ["a"], {"a": "number"}, {"a": None}])
+def test_kinds_of_columns_are_one_of_three(wrong: object) -> None:
+    given = {"task": "binary", "data": {"train": "a.csv", "target": "y"}}
+    with pytest.raises(ConfigError, match=r"data\.columns"):
+        load_config(given, {"data.columns": wrong}, check_files=False)

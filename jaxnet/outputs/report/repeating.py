@@ -79,7 +79,8 @@ def section_repeating(records: Records) -> Html | None:
     return section(
         "repeating",
         "Running it again",
-        "The same config, data, versions and kind of device give the same model, bit for bit.",
+        "The same config, data, versions, kind of device and number of threads give the same "
+        "model, bit for bit.",
         element("pre", element("code", shorten(command, 2000)), tabindex="0") if command else None,
         element("dl", *listed, class_="facts") if listed else None,
         fold("The whole config, every default filled in", config) if records.config else None,
