@@ -86,7 +86,8 @@ def train(
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
-    pinned = fit_threads and threads.pin(threads.choose(job.sizes, job.program.batch_size))
+    widths = (embedding.first_inputs(job.sizes[0], job.embeddings, job.numeric), *job.sizes[1:])
+    pinned = fit_threads and threads.pin(threads.choose(widths, job.program.batch_size))
     enable_compilation_cache()
     doubts = selfcheck()
     directory = run_directory.create(

@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         )
     show = results_as_json if args.json else results_as_text
     emit(show(str(done.directory), done.metrics))
+    if config.report and not args.json:
+        emit(f"report: {done.directory / 'report.html'}")
     return 0
 
 

@@ -62,8 +62,16 @@ def test_results_as_a_table(calls: list[dict[str, Any]], config: Path, capsys: S
         ["roc_auc", "n/a", "n/a"],
         ["log_loss", "n/a", "n/a"],
         ["run", "directory:", "runs/ä"],
+        ["report:", "runs/ä/report.html"],
     ]
-    assert len({len(line) for line in out.splitlines()[:-1]}) == 1
+    assert len({len(line) for line in out.splitlines()[:-2]}) == 1
+
+
+def test_no_report_is_named_where_none_was_asked_for(
+    calls: list[dict[str, Any]], config: Path, capsys: Streams
+) -> None:
+    assert main(["train", str(config), "report=false"]) == 0
+    assert "report:" not in capsys.readouterr().out
 
 
 def test_results_as_json(calls: list[dict[str, Any]], config: Path, capsys: Streams) -> None:
