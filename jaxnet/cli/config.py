@@ -1,4 +1,4 @@
-"""`jaxnet config show | check | schema`: look at a config without running it."""
+"""`jaxnet config init | show | check | schema`: make a config, or look at one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from jaxnet.cli import config_init
 from jaxnet.cli.output import emit
 from jaxnet.cli.parser import UsageError, add_items, split_items
 
@@ -14,14 +15,15 @@ _EXAMPLE = {"task": "binary", "data": {"source": "breast_cancer"}}
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command and its three parts to the parser."""
+    """Add the command and its parts to the parser."""
     parser = subparsers.add_parser(
         "config",
-        help="show or check a config, or print its JSON schema",
-        description="Look at a config without running it.",
+        help="make a config for a file, show or check one, or print the JSON schema",
+        description="Make a config for a file of rows, or look at one without running it.",
     )
     parser.set_defaults(parser=parser)
     parts = parser.add_subparsers(metavar="COMMAND")
+    config_init.add_parser(parts)
     _add(parts, "show", show, "print a config with every default and what each key means")
     _add(parts, "check", check, "say whether a config is sound, or everything that is wrong")
     _add(parts, "schema", schema, "print the JSON schema of every config, for editors")
