@@ -34,7 +34,7 @@ def make_run(
     *,
     task: str = "binary",
     description: dict[str, Any] | None = None,
-    metrics: dict[str, dict[str, float | None]] | None = None,
+    metrics: dict[str, dict[str, Any]] | None = None,
     **data: Any,
 ) -> Path:
     """A run directory in `folder`. data: as `dataset.prepare` takes it."""

@@ -491,13 +491,15 @@ def test_metrics_are_those_of_the_predictions(model: Model, rows: Path) -> None:
     assert found.metrics["accuracy"] == np.mean((p >= 0.5) == true)
     loss = -np.mean(np.log(np.where(true, p, 1 - p)))
     assert found.metrics["log_loss"] == pytest.approx(loss, rel=1e-12)
+    (right, _), (_, found_) = found.tables["confusion"]
+    assert right + found_ == np.sum((p >= 0.5) == true)
 
 
 def test_an_undefined_metric_has_its_reason(model: Model, rows: Path) -> None:
     frame_of(rows).assign(income="<=50K").to_csv(rows, index=False)
     found = evaluate_file(model, rows)
     assert found.metrics["roc_auc"] is None
-    assert found.remarks["roc_auc"] == "needs rows of both classes"
+    assert found.undefined["roc_auc"] == "needs rows of both classes"
     assert found.metrics["accuracy"] is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxnet.cli.output import emit, note
@@ -93,11 +93,23 @@ def _left_as_json(directory: str, metrics: Mapping[str, Any]) -> str:
 
 
 def _left_as_text(directory: str, metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    return results_as_text(directory, {part: _numbers(one) for part, one in metrics.items()})
+    """The parts as columns; why a number is missing, below."""
+    parts = {part: one for part, one in metrics.items() if part != "details"}
+    lines = results_as_text(directory, {part: _numbers(one) for part, one in parts.items()})
+    said = []
+    for part, details in metrics.get("details", {}).items():
+        undefined = details.get("undefined", {}) if isinstance(details, dict) else {}
+        said += [f"{part} {name}: {reason}" for name, reason in undefined.items()]
+    return _before_last(lines, said)
+
+
+def _before_last(text: str, lines: Sequence[str]) -> str:
+    """The text with more lines before its last, which names the run."""
+    *first, last = text.splitlines()
+    return "\n".join([*first, *lines, last])
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """The flat ones: a confusion matrix is no line of a table."""
     return {name: value for name, value in metrics.items() if value is None or _is_number(value)}
 
 
@@ -113,7 +125,8 @@ def found_as_json(directory: str, data: str, found: Evaluated) -> str:
             "data": data,
             "rows": found.rows.number,
             "metrics": found.metrics,
-            "undefined": found.remarks,
+            "undefined": found.undefined,
+            **found.tables,
             "unseen": found.rows.unseen,
             "warnings": list(found.rows.warnings),
         },
@@ -123,6 +136,6 @@ def found_as_json(directory: str, data: str, found: Evaluated) -> str:
 
 def found_as_text(directory: str, data: str, found: Evaluated) -> str:
     """The metrics of a file as a table, remarks on them below."""
-    lines = results_as_text(directory, {"data": found.metrics}).splitlines()
-    remarks = [f"{name}: {remark}" for name, remark in found.remarks.items()]
-    return "\n".join([*lines[:-1], *remarks, f"{found.rows.number:,} rows of {data}", lines[-1]])
+    text = results_as_text(directory, {"data": found.metrics})
+    remarks = [f"{name}: {reason}" for name, reason in found.undefined.items()]
+    return _before_last(text, [*remarks, f"{found.rows.number:,} rows of {data}"])

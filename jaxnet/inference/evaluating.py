@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from jaxnet.inference import pieces
 from jaxnet.inference.findings import Findings, Rows, summed_up
 from jaxnet.inference.model import Model, outputs
 from jaxnet.inference.pieces import Piece
-from jaxnet.training.metrics import measure
+from jaxnet.training.evaluation import summarise
+
+_TABLES = ("confusion", "per_class", "per_label")
 
 
 class Evaluated(NamedTuple):
@@ -26,12 +28,14 @@ class Evaluated(NamedTuple):
     Attributes:
         rows: what was read.
         metrics: name -> number, or None where it is undefined.
-        remarks: name -> why a metric is undefined, or what its mean leaves out.
+        undefined: name -> why a metric is None, or what its mean leaves out.
+        tables: "confusion", "per_class", "per_label", as far as the task has them.
     """
 
     rows: Rows
     metrics: dict[str, float | None]
-    remarks: dict[str, str]
+    undefined: dict[str, str]
+    tables: dict[str, Any]
 
 
 def evaluate_file(
@@ -55,24 +59,26 @@ def evaluate_file(
     path = Path(source)
     rows, labels = _arrays(model, path) if pieces.is_npz(path) else _table(model, path)
     findings, p = Findings(), []
-    with pieces.ahead(rows, poll=poll) as found:
-        for piece in found:
+    with pieces.ahead(rows, poll=poll) as each:
+        for piece in each:
             p.append(outputs(model, piece.encoded.x, poll=poll))
             findings.add(piece.encoded)
             progress(findings.rows, piece.share)
     true = labels()
     findings.warnings.update(dict.fromkeys(true.warnings))
-    scores = measure(
+    found = summarise(
         model.task,
         np.concatenate(p),
         true.targets,
         thresholds=model.thresholds,
         names=model.schema["class_names"],
+        with_curves=False,
     )
     return Evaluated(
         summed_up(model.encoder, findings),
-        {name: score.value for name, score in scores.items()},
-        {name: score.remark for name, score in scores.items() if score.remark},
+        found["metrics"],
+        found["undefined"],
+        {name: found[name] for name in _TABLES if name in found},
     )
 
 

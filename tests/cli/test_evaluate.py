@@ -19,8 +19,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     table = write_table(folder / "train.csv")
     metrics = {
-        "validation": {"accuracy": 0.75, "roc_auc": None, "confusion": [[1, 2], [3, 4]]},
+        "validation": {"accuracy": 0.75, "roc_auc": None},
         "test": {"accuracy": 0.5, "roc_auc": 0.625},
+        "details": {
+            "validation": {"undefined": {"roc_auc": "no"}, "confusion": [[1, 2], [3, 4]]},
+            "test": {"confusion": [[1, 2], [3, 4]]},
+        },
     }
     return make_run(folder, train=table, target="income", columns={"key": "id"}, metrics=metrics)
 
@@ -41,6 +45,7 @@ def test_what_the_run_left(finished: Path, capsys: Streams) -> None:
         ["metric", "validation", "test"],
         ["accuracy", "0.7500", "0.5000"],
         ["roc_auc", "n/a", "0.6250"],
+        ["validation", "roc_auc:", "no"],
         ["run", "directory:", str(finished)],
     ]
     assert main(["evaluate", str(finished), "--json"]) == 0
@@ -58,6 +63,7 @@ def test_a_file_as_json(finished: Path, folder: Path, capsys: Streams) -> None:
     assert (found["run_directory"], found["data"], found["rows"]) == (str(finished), "new.csv", 30)
     assert 0 <= found["metrics"]["accuracy"] <= 1
     assert found["undefined"] == {}
+    assert sum(map(sum, found["confusion"])) == 30
     assert err == "".join(f"warning: {warning}\n" for warning in found["warnings"])
 
 
