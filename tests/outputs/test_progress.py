@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from jaxnet.outputs.progress import Progress
+from jaxnet.outputs.progress import Progress, RowProgress
 
 CONTROL = re.compile(r"[\r\x1b]")
 
@@ -132,7 +132,7 @@ def test_a_process_without_standard_error(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 SCRIPT = """
-from jaxnet.outputs.progress import Progress
+from jaxnet.outputs.progress import Progress, RowProgress
 with Progress(2, 1000) as progress:
     progress.compile_started()
     progress.compile_finished(0.5)
@@ -200,3 +200,26 @@ def test_a_dumb_terminal_gets_plain_lines(environment: dict[str, str]) -> None:
 def test_a_terminal_that_hangs_up_does_not_stop_the_run(environment: dict[str, str]) -> None:
     output, _ = on_a_terminal(environment | UTF8, hang_up=True)
     assert output == b"result\n"
+
+
+def test_rows_of_a_file_with_their_rate_and_the_time_left() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with RowProgress(stream, clock=clock) as progress:
+        for step in range(1, 9):
+            clock.now += 2
+            progress.update(50_000 * step, step / 10)
+        progress.update(410_000, 1.0)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "50,000 rows  25k rows/s  0:18 left"
+    assert lines[7] == "400,000 rows  25k rows/s  0:04 left"
+    assert lines[-1].startswith("410,000 rows")
+    assert lines[-1].endswith("0:00 left")
+    assert not CONTROL.search(stream.getvalue())
+
+
+def test_rows_that_are_done_at_once_have_no_rate() -> None:
+    stream = io.StringIO()
+    with RowProgress(stream, clock=Clock()) as progress:
+        progress.update(3, 1.0)
+        progress.message("3 rows predicted")
+    assert stream.getvalue() == "3 rows\n3 rows predicted\n"
