@@ -212,6 +212,8 @@ def test_a_damaged_description_is_called_that(fresh: Path, change: dict[str, obj
         *({"task": value} for value in ("binary", 3)),
         *({"columns": value} for value in ([], {}, 3, [{"name": "a"}], "abc")),
         *({"classes": value} for value in (["a"], "ab", 3, [None] * 8, ["a"] * 8)),
+        *({"classes": value} for value in ([*"abcdefg", 1],)),
+        *({"class_names": value} for value in ([*"abcdefg", 1], "abcdefgh")),
         *({"target": value} for value in ([], {}, {"columns": 3, "separator": None})),
         *({"identifiers": value} for value in ("abc", [1], {})),
         *({"embeddings": value} for value in ([[3, 4]], 3)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import Any
 
 from jaxnet.cli.output import note
@@ -58,26 +59,36 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predict the file and say what was odd about it."""
     directory, data = take_words(args, "RUN", "DATA")
-    _refuse_existing(args)
+    _refuse_existing(args.output, data, args.overwrite)
 
     from jaxnet.cli.rows import prepared, shown
 
     model = prepared(directory, data)
     from jaxnet.inference import predict_file
 
-    with polled() as poll, shown(args.quiet) as progress:
+    # Rows on a terminal are progress enough; both together would be neither.
+    mixed = _is_standard(args.output) and sys.stdout is not None and sys.stdout.isatty()
+    with polled() as poll, shown(args.quiet or mixed) as progress:
         done = predict_file(
             model, data, args.output, overwrite=args.overwrite, progress=progress, poll=poll
         )
     for warning in done.rows.warnings:
         note(f"warning: {warning}")
     if not args.quiet:
-        target = "" if args.output in (None, "-") else f" to {args.output}"
+        target = "" if _is_standard(args.output) else f" to {args.output}"
         note(f"{done.rows.number:,} rows predicted{target}")
     return 0
 
 
-def _refuse_existing(args: argparse.Namespace) -> None:
-    """Refuse at once what would be refused anyway."""
-    if args.output is not None and not args.overwrite and os.path.lexists(args.output):
-        raise UserError(f"{args.output}: exists already; to replace it: --overwrite")
+def _is_standard(output: str | None) -> bool:
+    return output in (None, "-")
+
+
+def _refuse_existing(output: str | None, data: str, overwrite: bool) -> None:
+    """Refuse at once what would be refused, or regretted, later."""
+    if output is None or _is_standard(output) or not os.path.lexists(output):
+        return
+    if os.path.exists(data) and os.path.exists(output) and os.path.samefile(data, output):
+        raise UserError(f"{output}: the rows themselves are in this file; name another one")
+    if not overwrite:
+        raise UserError(f"{output}: exists already; to replace it: --overwrite")

@@ -157,6 +157,7 @@ def _check_schema(schema: Mapping[str, Any], known: Ready, said: Mapping[str, An
     classes, names = schema["classes"], schema["class_names"]
     _need(isinstance(classes, list) and isinstance(names, list), "classes are no list")
     _need(all(isinstance(label, bool | int | str) for label in classes), "classes are no classes")
+    _need(len({type(label) for label in classes}) == 1, "classes of several kinds")
     _need(len({str(label) for label in classes}) == len(classes) == len(names), "classes twice")
     outputs = find_task(said["task"]).outputs(len(classes))
     _need(outputs == said["sizes"][-1], "the model has another number of classes")
@@ -165,6 +166,7 @@ def _check_schema(schema: Mapping[str, Any], known: Ready, said: Mapping[str, An
     _need(mine == [list(pair) for pair in said.get("embeddings", ())], "other embeddings")
     target = schema["target"]
     _need(isinstance(schema["named"], bool), "named is neither true nor false")
-    _need(target["separator"] is None or isinstance(target["separator"], str), "separator")
-    for names in (schema["identifiers"], schema["missing"], target["columns"]):
-        _need(isinstance(names, list) and all(isinstance(n, str) for n in names), "no names")
+    separator = target["separator"]
+    _need(separator is None or (isinstance(separator, str) and separator != ""), "separator")
+    for each in (names, schema["identifiers"], schema["missing"], target["columns"]):
+        _need(isinstance(each, list) and all(isinstance(n, str) for n in each), "no names")

@@ -128,6 +128,12 @@ def nothing(folder: Path, finished: Path) -> None:
         (nothing, ["RUN", "new.csv", "--output", "o.txt"], 2, "o.txt: predictions are written to"),
         (nothing, ["RUN", "new.csv", "--output", "a/o.csv"], 2, "a/o.csv: the folder 'a' does"),
         (nothing, ["RUN", "new.csv", "--output", "/proc/o.csv"], 1, "/proc/o.csv: cannot be wri"),
+        (
+            nothing,
+            ["RUN", "new.csv", "--overwrite", "--output", "./new.csv"],
+            2,
+            "./new.csv: the rows themselves are in this file",
+        ),
         (nothing, ["RUN"], 2, "DATA is missing; see 'jaxnet predict --help'"),
         (nothing, [], 2, "RUN and DATA are missing; see 'jaxnet predict --help'"),
         (nothing, ["RUN", "new.csv", "more"], 2, "unexpected argument 'more'"),
@@ -186,7 +192,7 @@ def test_a_signal_leaves_nothing_behind(
 ) -> None:
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     header, *lines = (folder / "new.csv").read_text().splitlines()
-    (folder / "long.csv").write_text("\n".join([header, *(lines * 30_000)]) + "\n")
+    (folder / "long.csv").write_text("\n".join([header, *(lines * 10_000)]) + "\n")
     with subprocess.Popen(
         command(str(finished), "long.csv", "--output", "out.csv", "--quiet"),
         stderr=subprocess.PIPE,
