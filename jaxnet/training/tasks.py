@@ -214,4 +214,5 @@ def as_targets(task: Task, y: np.ndarray) -> np.ndarray:
     """Validated labels as the loss takes them: binary (m, 1), classes (m,), labels (m, K)."""
     if task.name == "multiclass":
         return y.astype(np.int32)
-    return y.astype(np.float32).reshape(len(y), -1)
+    y = y.astype(np.float32)
+    return y if y.ndim == 2 else y[:, None]  # there may be no rows
