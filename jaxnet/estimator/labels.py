@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,8 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array
 
+from jaxnet.data import kinds
+from jaxnet.data.places import values
 from jaxnet.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -48,10 +49,7 @@ def read(y: Any, name: str = "JaxnetClassifier") -> Target:
     _refuse_sets(y)
     if hasattr(y, "toarray"):
         y = y.toarray()  # the indicator that a MultiLabelBinarizer may give
-    if hasattr(type(y), "__arrow_c_stream__") and not hasattr(type(y), "__array__"):
-        import pyarrow as pa
-
-        y = pa.chunked_array(y).to_numpy()
+    y = _of_one_kind(y)
     array = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=name)
     if array.ndim == 2 and array.shape[1] == 1:
         text = "A column-vector y was passed when a 1d array was expected; use y.ravel()"
@@ -79,7 +77,7 @@ def refuse_one_class(target: Target, weights: Array | None) -> None:
         raise DataError("y holds the same labels in every row: there is nothing to tell apart")
     where = "" if weights is None or len(target.classes) == 1 else " in rows of a weight above 0"
     raise DataError(
-        f"y holds only one class{where}, {target.classes[int(left[0])]!r}: a classifier needs "
+        f"y holds only one class{where}, {values(target.classes[left])}: a classifier needs "
         f"samples of at least 2 classes"
     )
 
@@ -88,26 +86,29 @@ def _task(classes: Array) -> str:
     return "binary" if len(classes) <= 2 else "multiclass"
 
 
+def _of_one_kind(y: Any) -> Any:
+    """Python objects as an array of what they are; NumPy would make 1 and "a" both text.
+
+    Raises DataError, with the row, for a missing label and for a label of another kind.
+    """
+    array = kinds.as_array(y, "y") if isinstance(y, list | tuple) else y
+    if not _holds_objects(array):
+        return array
+    cells = np.asarray(array)
+    found = kinds.distinct(cells.ravel(), "y").labels
+    return cells if isinstance(found[0], str) else np.asarray(cells.tolist())
+
+
 def _refuse_sets(y: Any) -> None:
     """Sets of labels, which NumPy would take for one object each or for nothing at all."""
-    if isinstance(y, str | bytes | Mapping) or (np.ndim(_first(y)) == 0 and not _is_set(_first(y))):
+    if not (isinstance(y, list | tuple) or _holds_objects(y)):
         return
-    if isinstance(y, np.ndarray) and y.dtype != object:
-        return
-    rows = list(y) if isinstance(y, list | tuple | np.ndarray) else []
-    uneven = len({len(row) for row in rows if hasattr(row, "__len__")}) > 1
-    if uneven or any(map(_is_set, rows)):
+    lengths = {len(row) if isinstance(row, list | tuple) else None for row in y}
+    if len(lengths) > 1 or any(isinstance(row, set | frozenset) for row in y):
         raise DataError(
             f"y is a sequence of sets of labels; give one column of 0 and 1 a label: {_BINARIZE}"
         )
 
 
-def _first(y: Any) -> Any:
-    try:
-        return next(iter(y), None)
-    except TypeError:
-        return None
-
-
-def _is_set(row: Any) -> bool:
-    return isinstance(row, set | frozenset)
+def _holds_objects(y: Any) -> bool:
+    return getattr(getattr(y, "dtype", None), "kind", "") == "O"

@@ -160,7 +160,7 @@ def _in_parameters(problem: str) -> str:
 
 def _renamed(text: str) -> Iterator[str]:
     for name, key in (*KEYS.items(), *((name, key) for key, name in _OTHERS.items())):
-        if text.startswith(f"{key}:"):
+        if text.startswith((f"{key}:", f"{key}[", f"{key}.")):
             yield name + text.removeprefix(key)
 
 
