@@ -72,7 +72,7 @@ def test_the_config_is_the_first_word_that_is_no_override(
         ),
         (
             ["config", "shwo"],
-            "unknown command 'shwo'; did you mean 'show'? (valid: show, check, schema); "
+            "unknown command 'shwo'; did you mean 'show'? (valid: init, show, check, schema); "
             "see 'jaxnet config --help'",
         ),
         (["predict", "--key=1"], "unknown option '--key'; see 'jaxnet predict --help'"),
