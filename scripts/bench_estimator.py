@@ -89,8 +89,9 @@ def compare(table: Table, seeds: list[int]) -> None:
         pairs.append(pair)
         for name, found in zip(("jaxnet", "MLPClassifier"), pair, strict=True):
             print(
-                f"{table.name}  seed {seed}  {name:13}  fit {found.seconds:6.2f} s  again "
-                f"{found.again:6.2f} s  log loss {found.log_loss:.4f}  accuracy {found.accuracy:.4f}"
+                f"{table.name}  seed {seed}  {name:13}  fit {found.seconds:6.2f} s  "
+                f"again {found.again:6.2f} s  log loss {found.log_loss:.4f}  "
+                f"accuracy {found.accuracy:.4f}"
             )
     for field in Result._fields:
         ours, theirs = (
