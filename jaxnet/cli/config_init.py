@@ -35,6 +35,7 @@ _NAME = 30  # letters of a name in the list of columns
 _UNEVEN = 3  # times the rows of the smallest class
 _RARE = 0.1  # share of rows that have a label
 _TO_CALIBRATE = 50  # validation rows
+_BATCH, _FEW_UPDATES = 128, 4  # of training by default; an epoch
 _SUFFIXES = (".csv.gz", ".csv", ".parquet", ".npz")
 
 
@@ -128,6 +129,9 @@ def _lines(found: Look, output: Path | None) -> Iterator[str]:
         )
         yield from _list("drop", [column.name for column in ids])
     yield from _suggestions(found)
+    if 0.7 * found.rows < _FEW_UPDATES * _BATCH:
+        yield "# Few updates an epoch; smaller batches make more of them:"
+        yield "# training: {batch_size: 32}"
     yield "#"
     yield from _balance(found)
     yield "#"
@@ -171,7 +175,7 @@ def _target(found: Look) -> Iterator[str]:
     else:
         yield from _guessed(f"  target: {_yaml(columns[0])}", found.choice.why)
     if found.task.name == "binary":
-        why = "the second in sorted order; precision, recall and F1 are about it"
+        why = "the second in sorted order; F1 is about this class"
         yield from _guessed(f"  positive: {_yaml(str(list(found.counts)[1]))}", why)
 
 
@@ -242,13 +246,17 @@ def _cells(column: Column) -> str:
 
 
 def _guessed(text: str, why: str | None) -> Iterator[str]:
+    """A key with the reason behind it, or above it where that is long."""
     if why is None:
         yield text
-    elif len(text) < _COMMENTS:
-        yield f"{text:<{_COMMENTS - 1}} # guessed: {_shown(why, quoted=False)}"
-    else:
-        yield from _comment(f"guessed: {_shown(why, quoted=False)}", text[: -len(text.lstrip())])
-        yield text
+        return
+    comment = f"guessed: {_shown(why, quoted=False)}"
+    line = f"{text:<{_COMMENTS - 1}} # {comment}"
+    if len(text) < _COMMENTS and len(line) <= _WIDTH:
+        yield line
+        return
+    yield from _comment(comment, text[: len(text) - len(text.lstrip())])
+    yield text
 
 
 def _list(key: str, names: Any) -> Iterator[str]:

@@ -143,7 +143,7 @@ def _described(
     for name in map(str, frame.columns.column_names):
         if name in ids:
             cells = columns.read_categories(frame, name, TOKENS)
-            found.append(Column(name, "id", _missing(cells), _examples(cells), ids[name]))
+            found.append(Column(name, "id", _missing(cells), _first(cells), ids[name]))
         elif name in numbers:
             found.append(Column(name, "numeric", *numbers[name]))
         elif name in typed.categories:
@@ -202,11 +202,14 @@ def _missing(cells: Categories) -> int:
 def _examples(cells: Categories) -> str:
     """How many categories there are, and the most common."""
     size = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.texts))
-    first = np.argsort(-size, kind="stable")[:_EXAMPLES]
-    texts = [cells.texts[int(i)].as_py() for i in first]
+    common = Categories(cells.codes, cells.texts.take(np.argsort(-size, kind="stable")))
+    return f"{len(size):,} different: {_first(common)}" if len(size) else "nothing in any row"
+
+
+def _first(cells: Categories) -> str:
+    texts = cells.texts[:_EXAMPLES].to_pylist()
     cut = [text if len(text) <= _CELL else f"{text[: _CELL - 3]}..." for text in texts]
-    shown = ", ".join(map(repr, cut)) + (", ..." if len(size) > _EXAMPLES else "")
-    return f"{len(size):,} different: {shown}" if len(size) else "nothing in any row"
+    return ", ".join(map(repr, cut)) + (", ..." if len(cells.texts) > _EXAMPLES else "")
 
 
 def _at_arrays(path: Path, target: Sequence[str], task: str | None) -> Look:

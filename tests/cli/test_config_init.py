@@ -224,7 +224,7 @@ REFUSED = {
         "rows.csv: column 'price' holds 60 different numbers, such as '0.00', '1.37', '10.96': it "
         "looks like a number to be predicted (regression), which jaxnet does not do. It is the "
         "last column, so it was tried; name the one to predict; few different values are in "
-        "'age', 'job'",
+        "'job'",
     ),
     "whole numbers": (
         {**features(), "price": list(range(ROWS))}, ["rows.csv", "--target", "price"],
