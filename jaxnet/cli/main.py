@@ -39,6 +39,8 @@ exit codes:
 # Conditions of the machine: not a mistake of the program, so without its traceback.
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
+_NO_MEMORY = "out of memory; lower training.batch_size or the size of the model"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         drop(sys.stderr)
         return 1
     except MemoryError:
-        complain("out of memory; lower training.batch_size or the size of the model")
+        complain(_NO_MEMORY)
         return 1
     except Exception as error:
         return _unexpected(error)
@@ -90,6 +92,13 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _MACHINE:
         complain(error)
         return 1
+    said = str(error)
+    if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in said:  # of the device, by XLA
+        complain(_NO_MEMORY)
+        return 1
+    if isinstance(error, RuntimeError) and said.startswith("Unable to initialize backend"):
+        complain(f"jax finds no such device: {said}; see 'jaxnet doctor'")
+        return 2
     try:
         traceback.print_exc()
     except OSError:

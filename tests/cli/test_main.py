@@ -48,6 +48,17 @@ def failing(monkeypatch: pytest.MonkeyPatch, config: Path) -> Callable[[BaseExce
             1,
             "jaxnet: error: out of memory; lower training.batch_size or the size of the model\n",
         ),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."),
+            1,
+            "jaxnet: error: out of memory; lower training.batch_size or the size of the model\n",
+        ),
+        (
+            RuntimeError("Unable to initialize backend 'foo'"),
+            2,
+            "jaxnet: error: jax finds no such device: Unable to initialize backend 'foo'; see "
+            "'jaxnet doctor'\n",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
