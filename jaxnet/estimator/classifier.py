@@ -44,6 +44,10 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         Chance that a hidden unit is dropped in training. [model.dropout]
     embedding_size : int
         Numbers that stand for a category where a column has an embedding. [model.embedding_size]
+    numeric_embedding : str
+        Waves of each number beside it: periodic, none, or auto. [model.numeric_embedding]
+    numeric_embedding_size : int
+        Numbers that the waves of a column are mixed to. [model.numeric_embedding_size]
     loss : str
         cross_entropy, squared_error, focal or asymmetric. [loss.name]
     label_smoothing : float
@@ -144,6 +148,8 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         activation: str = default("activation"),
         dropout: float = default("dropout"),
         embedding_size: int = default("embedding_size"),
+        numeric_embedding: str = default("numeric_embedding"),
+        numeric_embedding_size: int = default("numeric_embedding_size"),
         loss: str = default("loss"),
         label_smoothing: float = default("label_smoothing"),
         class_weight: str | Mapping[Any, float] | None = default("class_weight"),
@@ -175,6 +181,8 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.embedding_size = embedding_size
+        self.numeric_embedding = numeric_embedding
+        self.numeric_embedding_size = numeric_embedding_size
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight

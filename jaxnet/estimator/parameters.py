@@ -17,6 +17,8 @@ KEYS: dict[str, str] = {
     "activation": "model.activation",
     "dropout": "model.dropout",
     "embedding_size": "model.embedding_size",
+    "numeric_embedding": "model.numeric_embedding",
+    "numeric_embedding_size": "model.numeric_embedding_size",
     "loss": "loss.name",
     "label_smoothing": "loss.label_smoothing",
     "class_weight": "loss.class_weight",
