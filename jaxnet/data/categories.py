@@ -61,6 +61,8 @@ def coded(column: Any) -> tuple[Array, Any]:
         column = pc.cast(column, pa.large_string())
     if pa.types.is_null(column.type):
         return np.full(len(column), -1, np.int32), pa.array([], pa.large_string())
+    if pa.types.is_floating(column.type):
+        column = _one_zero(column)
     found = pc.dictionary_encode(pa.chunked_array(column))
     if found.num_chunks == 0:
         return np.empty(0, np.int32), pa.array([], column.type)
@@ -70,6 +72,15 @@ def coded(column: Any) -> tuple[Array, Any]:
         for piece in found.chunks
     ]
     return np.concatenate(codes), found.chunk(0).dictionary
+
+
+def _one_zero(column: Any) -> Any:
+    """-0.0 and 0.0 are one number, and a dictionary tells them apart."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wide = column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+    return pc.add(wide, pa.scalar(0.0, wide.type))
 
 
 def in_order(texts: Iterable[str]) -> list[str]:

@@ -169,8 +169,7 @@ def _guess_text(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found:
     if not found.odd.size:
         return text
     odd = len(found.odd) + len(found.infinite)
-    if present == 0 or len(found.odd) > present:
-        _refuse_commas(frame, name, missing)
+    _refuse_commas(frame, name, missing, mostly=len(found.odd) > present)
     if present < _FEW or present < _MOSTLY * (present + odd):
         return text
     return text._replace(warnings=(_mixed(frame, name, found), *text.warnings))
@@ -225,16 +224,28 @@ def _mixed(frame: Frame, name: str, found: Numbers) -> str:
     )
 
 
-def _refuse_commas(frame: Frame, name: str, missing: tuple[str, ...]) -> None:
-    """An error if every cell is a number with a decimal comma."""
+def _refuse_commas(frame: Frame, name: str, missing: tuple[str, ...], *, mostly: bool) -> None:
+    """An error if every cell is a number, with a comma in some; mostly: in more than half.
+
+    Commas in a few cells alone could be those of a list, 1,2, unless they stand before thousands.
+    """
     found = read_categories(frame, name, missing)
-    if len(found.texts) and numbers.decimal_commas(found.texts):
-        row = int(np.flatnonzero(found.codes >= 0)[0])
-        raise DataError(
-            f"{frame.where(row)}: column {name!r} holds {cell(frame, name, row)}: numbers are "
-            f"written with a decimal comma; write a point (3.14), or take them as text: "
-            f"data.columns: {{{name}: categorical}}"
-        )
+    grouped = numbers.thousands(found.texts)
+    if not grouped and not (mostly and numbers.decimal_commas(found.texts)):
+        return
+    # The first text that holds one, and the first row that holds that text.
+    comma = next(i for i, text in enumerate(found.texts.to_pylist()) if "," in text)
+    row = int(np.flatnonzero(found.codes == comma)[0])
+    what, how = "a decimal comma", "write a point (3.14)"
+    if grouped:
+        what, how = "commas between thousands", "leave these out (1234567)"
+        if numbers.decimal_commas(found.texts):
+            what = "a comma, between thousands or as a decimal point"
+            how = "leave it out (1234) or write a point (1.234), as it is meant"
+    raise DataError(
+        f"{frame.where(row)}: column {name!r} holds {cell(frame, name, row)}: numbers are written "
+        f"with {what}; {how}, or take them as text: data.columns: {{{name}: categorical}}"
+    )
 
 
 def _refuse_infinite(frame: Frame, name: str, found: Numbers) -> None:

@@ -33,6 +33,9 @@ _PART = re.compile(_PIECES)
 _CLOSED = re.compile(_QUOTED)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 
+# What separates columns where it is no comma, and how to type it.
+SEPARATORS = {";": ";", "\t": r"\t", "|": "|"}
+
 _DROP_NUL = r"tr -d '\000'"
 
 _OTHER_KINDS = {
@@ -249,10 +252,23 @@ def _refuse_broken(path: Path, rest: Block, ended: bool) -> None:
     elif following[:1] == b"\r":
         _refuse_return(path, rest, stop)
     elif following:
+        other = SEPARATORS.get(following[:1].decode("latin-1"))
+        if other is not None and b"," not in rest.data[:stop]:
+            raise other_separator(path, rest.line_at(stop), following[:1].decode())
         raise DataError(
             f"{path}: line {rest.line_at(stop)}: text after the closing quote of a field; "
             f'a quote within a quoted field is doubled: "a 6"" nail"'
         )
+
+
+def other_separator(path: Path, line: int, separator: str) -> DataError:
+    """The error for a file whose columns something else than commas separates."""
+    name = "tabs" if separator == "\t" else f"{separator!r}"
+    return DataError(
+        f"{path}: line {line}: the columns seem to be separated by {name}, and ',' is "
+        f"needed: pandas.read_csv({path.name!r}, sep='{SEPARATORS[separator]}').to_csv('new.csv', "
+        f"index=False), with decimal=',' where numbers are written 3,14"
+    )
 
 
 def _never_closed(path: Path, rest: Block, position: int) -> DataError:

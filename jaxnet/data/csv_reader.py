@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jaxnet.data import csv_blocks
-from jaxnet.data.csv_blocks import BOM, RECORD, SIZE, Block, fields, is_blank
+from jaxnet.data.csv_blocks import (
+    BOM,
+    RECORD,
+    SEPARATORS,
+    SIZE,
+    Block,
+    fields,
+    is_blank,
+    other_separator,
+)
 from jaxnet.data.places import rows, values
 from jaxnet.errors import DataError
 
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
 _START = 1 << 16  # bytes to read for the header alone
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
-_SEPARATORS = {";": ";", "\t": r"\t", "|": "|"}
 
 
 class _Mark(NamedTuple):
@@ -128,14 +136,9 @@ def _names(path: Path, line: int, record: bytes) -> tuple[str, ...]:
 
 def _refuse_separator(path: Path, line: int, header: str) -> None:
     """A header with more of another separator than of commas, quoted names aside."""
-    for separator, typed in _SEPARATORS.items():
+    for separator in SEPARATORS:
         if header.count(separator) > header.count(","):
-            name = "tabs" if separator == "\t" else f"{separator!r}"
-            raise DataError(
-                f"{path}: line {line}: the columns seem to be separated by {name}, and ',' is "
-                f"needed: pandas.read_csv({path.name!r}, sep='{typed}').to_csv('new.csv', "
-                f"index=False), with decimal=',' where numbers are written 3,14"
-            )
+            raise other_separator(path, line, separator)
 
 
 def _is_number(text: str) -> bool:

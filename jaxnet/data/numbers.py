@@ -20,6 +20,7 @@ from jaxnet.data.table import Array
 FLOAT64_WHOLE = 2**53  # float64 holds every whole number up to here
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_GROUPED = r"^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _LEADING_ZERO = r"^[+-]?0[0-9]"
 _NONE = np.empty(0, np.int64)
@@ -224,3 +225,17 @@ def decimal_commas(texts: Sequence[str]) -> bool:
     some = bool(pc.any(pc.match_substring(cells, ",")).as_py())
     points = pc.replace_substring(cells, ",", ".")
     return some and bool(_flags(points, _NUMBER).all())
+
+
+def thousands(texts: Sequence[str]) -> bool:
+    """Whether all texts are numbers, some with commas before each three of their whole digits.
+
+    >>> thousands(["1,234,567.5", "12"]), thousands(["3,14"]), thousands(["12"])
+    (True, False, False)
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+    grouped = _flags(cells, _GROUPED)
+    return bool(grouped.any()) and bool((grouped | _flags(cells, _NUMBER)).all())

@@ -55,3 +55,9 @@ def test_a_column_without_chunks():
 def test_integers_in_order_of_size():
     assert categories.in_order(["10", "-2", "9", "-10", "0"]) == ["-10", "-2", "0", "9", "10"]
     assert categories.in_order(["10", "9", "09"]) == ["09", "10", "9"]
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_minus_zero_is_zero(kind):
+    column = pa.chunked_array([pa.array([0.0, -0.0, 1.0, None], pa.float64()).cast(kind)])
+    assert cells(categories.of(column, ())) == ["0", "0", "1", None]

@@ -103,6 +103,23 @@ def test_decimal_commas_are_refused_with_the_hint():
     )
     assert infer(frame, kinds={"x": "categorical"}).names == ("x",)
     assert infer(text(x=["1,2,3", "2,5"] * 20)).names == ("x",)  # lists, say
+    assert infer(text(x=["1", "2", "1,2"] * 20)).names == ("x",)
+
+
+def test_commas_between_thousands_are_not_taken_for_decimal_ones():
+    """A point in their place would make the number a thousandth of what it is."""
+    cells = ["12", "950", "7"] * 10
+    assert refusal(text(x=[*cells, "1,234.5", "2,345,678"])) == (
+        "a.csv: line 32: column 'x' holds '1,234.5': numbers are written with commas between "
+        "thousands; leave these out (1234567), or take them as text: "
+        "data.columns: {x: categorical}"
+    )
+    assert refusal(text(x=[*cells, "1,234"])) == (
+        "a.csv: line 32: column 'x' holds '1,234': numbers are written with a comma, between "
+        "thousands or as a decimal point; leave it out (1234) or write a point (1.234), as it is "
+        "meant, or take them as text: data.columns: {x: categorical}"
+    )
+    assert "with a decimal comma" in refusal(text(x=["1,234", "0,5"] * 20))
 
 
 def test_texts_of_their_own_in_each_row_are_left_out():

@@ -143,6 +143,17 @@ def test_a_wide_file_and_a_long_field(save):
             "decimal=',' where numbers are written 3,14",
         ),
         (
+            '"a";"b"\n1,5;2\n',
+            "line 1: the columns seem to be separated by ';', and ',' is needed: "
+            "pandas.read_csv('rows.csv', sep=';').to_csv('new.csv', index=False), with "
+            "decimal=',' where numbers are written 3,14",
+        ),
+        (
+            '"a","b";"c"\n1,2\n',
+            "line 1: text after the closing quote of a field; a quote within a quoted field is "
+            'doubled: "a 6"" nail"',
+        ),
+        (
             "a\tb\n1\t2\n",
             "line 1: the columns seem to be separated by tabs, and ',' is needed: "
             r"pandas.read_csv('rows.csv', sep='\t').to_csv('new.csv', index=False), with "

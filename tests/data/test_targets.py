@@ -49,6 +49,7 @@ def test_classes_are_the_text_as_it_is_written(cells, classes, codes):
     [
         ([3, 1, 3, 1], (1, 3)),
         ([1.0, 2.0, 1.0, 2.0], (1, 2)),
+        ([0.0, 1.0, -0.0, 1.0], (0, 1)),
         ([True, False, True, False], (False, True)),
         (["b", "a", "b", "a"], ("a", "b")),
     ],
