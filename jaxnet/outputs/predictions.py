@@ -63,8 +63,8 @@ def open_writer(
     Raises:
         UserError: another ending, the file exists, or its directory does not.
         RunFailed: the disk is full, or the file cannot be written.
-        ValueError: a column named twice; rows with other columns, of different lengths or of another
-            type than the first.
+        ValueError: a column named twice; rows with other columns, of different lengths or of
+            another type than the first.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "predictions.csv")
