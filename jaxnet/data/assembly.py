@@ -195,6 +195,7 @@ def _typed(given: Given, settings: Settings) -> _Typed:
         found.categories,
         frame.name,
         frame.where,
+        found.booleans,
     )
     return _Typed(cells, found.identifiers, found.warnings, found.notes)
 

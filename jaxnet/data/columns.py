@@ -4,6 +4,7 @@
 Text is numeric if every cell that is not missing is a plain number (`numbers`); digits that a
 number would not give back (007, whole numbers over 2^53) are text. Numbers, booleans, dates and
 times that have a type are numeric; text that has one (Parquet, data frames) is categorical.
+Text of true and false alone is what booleans become in a file, and so numeric too, as 1 and 0.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Typed(NamedTuple):
 
     names: of the features, in the order of the table. numbers: name -> float64 (n,), NaN is
     missing. categories: name -> its categories. identifiers: columns that are no features.
+    booleans: those of `numbers` that hold truth values.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class Typed(NamedTuple):
     where: Callable[[int], str]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    booleans: frozenset[str] = frozenset()
 
 
 class Wishes(NamedTuple):
@@ -66,6 +69,7 @@ class _Found(NamedTuple):
     cells: Numbers | Categories | None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    boolean: bool = False
 
 
 def infer(frame: Frame, wishes: Wishes) -> Typed:
@@ -85,7 +89,9 @@ def infer(frame: Frame, wishes: Wishes) -> Typed:
         if name in dropped or kind == "id" or (name == wishes.group and kind is None):
             found[name] = _Found(None)
         elif kind == "numeric":
-            found[name] = _Found(read_numbers(frame, name, wishes.missing))
+            found[name] = _booleans(frame, name, wishes.missing) or _Found(
+                read_numbers(frame, name, wishes.missing)
+            )
         elif kind == "categorical":
             found[name] = _Found(read_categories(frame, name, wishes.missing))
         else:
@@ -101,8 +107,10 @@ def infer(frame: Frame, wishes: Wishes) -> Typed:
     if not typed.names:
         reasons = "".join(f"; {text}" for text in typed.warnings)
         raise DataError(f"{frame.name}: no column is left to learn from{reasons}")
-    notes = (_listed(typed), *(text for each in found.values() for text in each.notes))
-    return typed._replace(notes=notes)
+    booleans = [name for name, each in found.items() if each.boolean]
+    truths = (f"true and false are taken as 1 and 0: {values(booleans)}",) if booleans else ()
+    notes = (_listed(typed), *truths, *(text for each in found.values() for text in each.notes))
+    return typed._replace(notes=notes, booleans=frozenset(booleans))
 
 
 def read_numbers(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
@@ -116,6 +124,19 @@ def read_numbers(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
             "mend it, or name it as missing: data.missing: [...]",
         )  # fmt: skip
     _refuse_infinite(frame, name, found)
+    return found
+
+
+def read_booleans(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
+    """A column that held truth values in training: 0 and 1. Raises DataError as `read_numbers`."""
+    found = numbers.booleans(frame.columns.column(name), missing)
+    if found is None:
+        raise _no_feature(frame, name)
+    if found.odd.size:
+        raise _refusal(
+            frame, name, found.odd, "neither true nor false",
+            "mend it, or leave the cell empty to make it missing",
+        )  # fmt: skip
     return found
 
 
@@ -151,6 +172,9 @@ def _guess(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found:
     if found.codes.size or (present == 0 and not found.infinite.size):
         return _as_text(frame, name, missing)
     _refuse_infinite(frame, name, found)
+    boolean = _booleans(frame, name, missing)
+    if boolean is not None:
+        return boolean
     notes: tuple[str, ...] = ()
     if numbers.is_temporal(kind):
         said = f"column {name!r} ({kind}) is taken as a number, in seconds"
@@ -165,6 +189,9 @@ def _guess_text(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found:
     if not found.odd.size and not found.codes.size and (present or found.infinite.size):
         _refuse_infinite(frame, name, found)
         return _numeric(name, found)
+    boolean = None if present else _booleans(frame, name, missing)
+    if boolean is not None:
+        return boolean
     text = _as_text(frame, name, missing)
     if not found.odd.size:
         return text
@@ -173,6 +200,24 @@ def _guess_text(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found:
     if present < _FEW or present < _MOSTLY * (present + odd):
         return text
     return text._replace(warnings=(_mixed(frame, name, found), *text.warnings))
+
+
+def _booleans(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found | None:
+    """A column of that type, or of text that is true or false and not digits alone; else None."""
+    import pyarrow.types as types
+
+    column = frame.columns.column(name)
+    if not (types.is_boolean(column.type) or categories.is_text(column.type)):
+        return None
+    found = numbers.booleans(column, missing)
+    assert found is not None  # both have an answer
+    if found.odd.size or np.isnan(found.values).all():
+        return None
+    if categories.is_text(column.type):
+        plain = numbers.of(column, missing)
+        if plain is None or not plain.odd.size:
+            return None
+    return _Found(found, boolean=True)
 
 
 def _numeric(name: str, found: Numbers) -> _Found:

@@ -34,6 +34,7 @@ class Cells(NamedTuple):
 
     names: of all, in the order of the table. numeric: names of `numbers`, NaN is missing.
     categories: the others. what, where: name of the table and place of a row, for errors.
+    booleans: numeric columns that hold truth values.
     """
 
     names: tuple[str, ...]
@@ -42,6 +43,7 @@ class Cells(NamedTuple):
     categories: dict[str, Categories]
     what: str
     where: Callable[[int], str] | None = None
+    booleans: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         if self.categories:
@@ -67,13 +69,17 @@ class Features(NamedTuple):
 
 
 class Encoder(NamedTuple):
-    """A schema made ready to encode: numeric columns, and the codings with their first inputs."""
+    """A schema made ready to encode: numeric columns, and the codings with their first inputs.
+
+    booleans: numeric columns that held truth values in training.
+    """
 
     names: tuple[str, ...]
     numeric: tuple[str, ...]
     encoding: Encoding
     codings: tuple[tuple[Coding, int], ...]
     width: int
+    booleans: frozenset[str] = frozenset()
 
 
 def fit(cells: Cells, rows: Array, options: Options) -> Features:
@@ -109,6 +115,7 @@ def prepare(schema: Mapping[str, Any]) -> Encoder:
         numeric = [r for r in records if r["kind"] == "numeric"]
         names = tuple(str(r["name"]) for r in records)
         code = encoding.from_json(numeric, str(schema["scale"]))
+        booleans = frozenset(str(r["name"]) for r in numeric if r.get("boolean") is True)
         others = [coding.from_json(r) for r in records if r["kind"] == "categorical"]
     except (KeyError, TypeError) as error:
         raise DataError(f"schema: the record of the columns is damaged: {error!r}") from error
@@ -116,7 +123,8 @@ def prepare(schema: Mapping[str, Any]) -> Encoder:
     for each in sorted(others, key=lambda each: each.how == "embedding"):
         placed.append((each, place))
         place += each.width
-    return Encoder(names, tuple(str(r["name"]) for r in numeric), code, tuple(placed), place)
+    numbers = tuple(str(r["name"]) for r in numeric)
+    return Encoder(names, numbers, code, tuple(placed), place, booleans)
 
 
 def encode(
@@ -176,7 +184,8 @@ def _numeric_records(cells: Cells, fitted: encoding.Fitted, rows: int) -> dict[s
             "median": None if none else median,
             "max": None if none else high,
         }
-        records[name] = {"name": name, "kind": "numeric", **code, "summary": summary}
+        boolean = {"boolean": True} if name in cells.booleans else {}
+        records[name] = {"name": name, "kind": "numeric", **boolean, **code, "summary": summary}
     return records
 
 

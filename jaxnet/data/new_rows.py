@@ -108,7 +108,10 @@ def _by_name(known: Ready, frame: Frame) -> tuple[Cells, tuple[str, ...]]:
         raise _no_column(frame.name, missing, given)
     tokens = tuple(known.schema["missing"])
     numeric = known.encoder.numeric
-    numbers = tuple(columns.read_numbers(frame, name, tokens).values for name in numeric)
+    readers = dict.fromkeys(known.encoder.booleans, columns.read_booleans)
+    numbers = tuple(
+        readers.get(name, columns.read_numbers)(frame, name, tokens).values for name in numeric
+    )
     others = {
         each.name: columns.read_categories(frame, each.name, tokens)
         for each, _ in known.encoder.codings

@@ -23,6 +23,8 @@ _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _GROUPED = r"^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _LEADING_ZERO = r"^[+-]?0[0-9]"
+_TRUTH = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "1": 1.0, "1.0": 1.0}
+_TRUTH |= {"false": 0.0, "False": 0.0, "FALSE": 0.0, "0": 0.0, "0.0": 0.0}
 _NONE = np.empty(0, np.int64)
 
 
@@ -64,6 +66,31 @@ def of(column: Any, tokens: tuple[str, ...]) -> Numbers | None:
     if pa.types.is_null(kind):
         return Numbers(np.full(len(column), np.nan))
     return _of_typed(column, kind)
+
+
+def booleans(column: Any, tokens: tuple[str, ...]) -> Numbers | None:
+    """The 0 and 1 of a column of truth values; every other cell is odd. None as of `of`.
+
+    Text: true and false, in small letters, in capitals or with a capital, and 1 and 0.
+
+    >>> import pyarrow as pa
+    >>> booleans(pa.chunked_array([["True", "FALSE", "?", "yes", "1"]]), missing.TOKENS)[:2]
+    (array([ 1.,  0., nan, nan,  1.]), array([3]))
+    """
+    import pyarrow.compute as pc
+
+    if not is_text(getattr(column.type, "value_type", column.type)):
+        found = of(column, tokens)
+        if found is None:
+            return None
+        sound = np.isnan(found.values) | (found.values == 0) | (found.values == 1)
+        return Numbers(found.values, np.flatnonzero(~sound))
+    places, cells = coded(column)
+    gone = missing.mask(cells, tokens)
+    texts = pc.utf8_trim_whitespace(cells).to_pylist()
+    values = np.array([*(_TRUTH.get(text, np.nan) for text in texts), np.nan])
+    odd = np.append(np.isnan(values[:-1]) & ~gone, False)
+    return Numbers(values[places], np.flatnonzero(odd[places]))
 
 
 def is_temporal(kind: Any) -> bool:

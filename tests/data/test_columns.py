@@ -183,7 +183,8 @@ def test_typed_columns():
     assert list(found.categories) == ["word", "kind", "empty", "hole"]
     assert found.categories["word"].codes.tolist() == [0, 1, -1, -1]
     assert found.numbers["day"].tolist()[0] == 86400
-    assert found.notes[1] == (
+    assert found.notes[1] == "true and false are taken as 1 and 0: 'flag'"
+    assert found.notes[2] == (
         "column 'day' (date32[day]) is taken as a number, in seconds; leave it out with "
         "data.drop: [day]"
     )
@@ -247,3 +248,27 @@ def test_wishes_that_do_not_fit(wishes, said):
 def test_long_cells_are_cut_in_messages():
     shown = refusal(text(x=with_cells("w" * 500)), kinds={"x": "numeric"})
     assert len(shown) < 200
+
+
+TRUTH = ["True", "false", "FALSE", "", "true", "TRUE", "?", "False"]
+
+
+def test_true_and_false_are_numbers_whatever_the_file():
+    """A file of text holds words where a data frame holds booleans."""
+    found = infer(text(x=TRUTH))
+    expected = [1, 0, 0, np.nan, 1, 1, np.nan, 0]
+    np.testing.assert_array_equal(found.numbers["x"], expected)
+    assert found.booleans == {"x"}
+    assert found.notes[1:] == ("true and false are taken as 1 and 0: 'x'",)
+    of_types = infer(typed(x=[True, False, False, None, True, True, None, False]))
+    np.testing.assert_array_equal(of_types.numbers["x"], expected)
+    assert of_types.booleans == {"x"}
+    assert of_types.notes == found.notes
+    assert infer(text(x=TRUTH), kinds={"x": "numeric"}).booleans == {"x"}
+    assert infer(text(x=TRUTH), kinds={"x": "categorical"}).booleans == set()
+
+
+@pytest.mark.parametrize("cells", [["1", "0"], ["true", "no"], ["t", "f"], ["", "?"]])
+def test_what_is_no_truth(cells):
+    assert infer(text(x=cells * 10, y=["1", "2"] * 10)).booleans == set()
+    assert infer(typed(x=[1, 0])).booleans == set()

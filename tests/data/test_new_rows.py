@@ -189,3 +189,25 @@ def test_arrays_that_do_not_fit(trained):
 @pytest.mark.parametrize("change", [{"columns": None}, {"columns": [{}]}, {"scale": "other"}])
 def test_a_damaged_schema_is_refused(trained, change):
     assert refusal({**trained.schema, **change}, as_text()).startswith("schema: the ")
+
+
+@pytest.mark.parametrize("trained_on", [text, typed])
+def test_truth_values_are_the_same_in_text_and_in_types(trained_on):
+    """True of a data frame is True, true or TRUE in a file, or 1."""
+    values = [True, False, None, True] * 5
+    words = ["True", "False", "", "True"] * 5
+    train = trained_on(x=words if trained_on is text else values)
+    schema = data.from_frames(train, ["a", "b"] * 10, task="binary", validation=0.0).schema
+    expected = data.encode(schema, typed(x=values[:4]))
+    assert expected[:, 1].tolist() == [0, 0, 1, 0]
+    assert expected[0, 0] != expected[1, 0]
+    for same in (
+        text(x=words[:4]),
+        text(x=["TRUE", "false", "?", "1"]),
+        typed(x=["true", "0", None, "True"]),
+        typed(x=[1.0, 0.0, None, 1.0]),
+    ):
+        np.testing.assert_array_equal(data.encode(schema, same), expected)
+    for other in (text(x=["true", "yes"]), typed(x=[1, 2])):
+        with pytest.raises(DataError, match=r"column 'x' is numeric and holds .*, neither true"):
+            data.encode(schema, other)
