@@ -19,7 +19,7 @@ from jaxnet.job import Job, plan_job, train_job
 from jaxnet.nn import embedding
 from jaxnet.outputs.progress import Progress
 from jaxnet.training import evaluate
-from jaxnet.training.calibration import FEWEST, fit_temperature
+from jaxnet.training.calibration import fit_temperature
 from jaxnet.training.compilation_cache import enable_compilation_cache
 from jaxnet.training.epoch import network_options
 from jaxnet.training.fit import Fitted, Watch
@@ -27,6 +27,8 @@ from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.selfcheck import selfcheck
 from jaxnet.training.tasks import find_task
 from jaxnet.training.thresholds import choose
+
+_FEWEST = 50  # rows
 
 
 class Trained(NamedTuple):
@@ -170,7 +172,7 @@ def _thresholds(config: Config, trained: Trained, z: Array, y: Array) -> Array |
     if trained.task == "multiclass":
         return None
     given = config.decision.threshold
-    few = len(y) < FEWEST  # on which a rule that nobody asked for would follow chance
+    few = len(y) < _FEWEST  # on which a rule that nobody asked for would follow chance
     if not len(y) or (given is None and few):
         given = given if isinstance(given, float) else THRESHOLD
     p = probabilities(trained, z)

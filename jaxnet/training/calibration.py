@@ -18,11 +18,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 ACTIVATIONS = {"binary": "sigmoid", "multiclass": "softmax", "multilabel": "sigmoid"}
 LOWEST, HIGHEST = 0.05, 20.0  # temperatures
-FEWEST = 50  # rows
+SPREAD = (
+    0.3  # of ln T before any row is seen: within a factor of 1.8 of 1, nineteen times of twenty
+)
 
 _PAIRS = 1 << 16  # of row and class in one block: they stay in the cache
 _STEPS = 100
-_EXACT = 1e-10  # relative change of 1/T
+_EXACT = 1e-10  # change of ln T
 
 
 class Calibration(NamedTuple):
@@ -42,43 +44,55 @@ class Calibration(NamedTuple):
 def fit_temperature(
     z: Any, y: Any, task: str, *, activation: str, weights: Any = None
 ) -> Calibration:
-    """The temperature T with the least log loss of softmax(z / T) or sigmoid(z / T).
+    """The temperature T that makes the rows likeliest: softmax(z / T), or sigmoid(z / T).
 
     With b = 1/T and d_k = z_k - z_y, y the class of the row, the log loss of a row is
         f(b)   = ln sum_k exp(b d_k), which is convex,
-        f'(b)  = sum_k p_k d_k, p = softmax(b d): where its mean over the rows is 0 is the minimum,
+        f'(b)  = sum_k p_k d_k, p = softmax(b d),
         f''(b) = sum_k p_k d_k^2 - f'(b)^2.
-    For a label, the classes are 0 and z. Solved by Newton's steps, halving the bracket (of ln b)
-    where they leave it, to 1e-10. T is the same for all labels, and kept within [0.05, 20].
+    For a label, the classes are 0 and z. T has the least
+        sum over rows of f(1/T)  +  (ln T)^2 / (2 0.3^2),
+    found by Newton's steps in ln T, halving the bracket where they leave it, to 1e-10. T is the
+    same for all labels, and kept within [0.05, 20].
+
+    The second term says that a network is seldom off by more than a factor of two. From some
+    hundred rows on it is not felt; of fifty rows that are all decided rightly, which alone would
+    send T to 0, it makes a T that does no harm elsewhere (on breast_cancer, 51 rows and 8 seeds,
+    the mean log loss of other rows is 0.56 without it, 0.096 at T = 1 and 0.099 with it).
 
     z: logits, binary (n,) or (n, 1), else (n, K). y: as of `final_metrics`. weights: of rows, (n,).
     activation: of the outputs; only behind the task's own are they logits of probabilities.
 
-    Not fitted, with a reason, where the rows cannot tell: fewer than 50 of them, all of one class,
-    or every one decided rightly. Then T = 0 would be the best, and a single mistake elsewhere costs
-    without bound; the logits as they are had the least log loss on other rows in that case. A
-    class without rows does no harm, T being shared. Raises DataError for z that is not finite.
+    Not fitted, with a reason, where the rows are all of one class. A class without rows does no
+    harm, T being shared. Raises DataError for z that is not finite.
 
-    >>> z, y = np.array([4.0, 4.0, 4.0, -4.0] * 20), np.array([1, 1, 0, 0] * 20)
+    >>> z, y = np.array([4.0, 4.0, 4.0, -4.0] * 2000), np.array([1, 1, 0, 0] * 2000)
     >>> found = fit_temperature(z, y, "binary", activation="sigmoid")  # 3 of 4 are right
-    >>> round(found.temperature, 6)  # 4 / ln 3
-    3.640957
+    >>> round(found.temperature, 1), round(float(4 / np.log(3)), 1)
+    (3.6, 3.6)
     """
     z, y = _checked(task, z, y)
     reason = _unfit(task, y, activation)
     if reason:
         return Calibration(1.0, reason, fitted=False)
     margins = _margins(task, z, y)
-    if np.all(margins <= 0):
-        text = "every row is decided rightly, so no temperature is too low for them"
-        return Calibration(1.0, text, fitted=False)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
     if task == "multilabel":
         w = np.repeat(w, z.shape[1])
-    inverse = _root(lambda b: _slope(margins, w / w.sum(), b), 1 / HIGHEST, 1 / LOWEST)
-    bounds = {1 / HIGHEST: "a higher", 1 / LOWEST: "a lower"}
-    text = f"at its bound; {bounds[inverse]} one has less log loss" if inverse in bounds else ""
-    return Calibration(1.0 / inverse, text)
+
+    def slope(u: float) -> tuple[float, float]:
+        """Derivatives of what is minimised, in u = ln b."""
+        first, second = _slope(margins, w, np.exp(u))
+        first, second = np.exp(u) * first, np.exp(2 * u) * second
+        return first + u / SPREAD**2, first + second + 1 / SPREAD**2
+
+    low, high = -np.log(HIGHEST), -np.log(LOWEST)
+    found = _root(slope, low, high)
+    ends = {low: (HIGHEST, "a higher"), high: (LOWEST, "a lower")}
+    if found in ends:
+        bound, other = ends[found]
+        return Calibration(bound, f"at its bound; {other} one has less log loss")
+    return Calibration(float(np.exp(-found)))
 
 
 def soften(z: Any, task: str, temperature: float = 1.0) -> Array:
@@ -136,8 +150,8 @@ def _unfit(task: str, y: Array, activation: str) -> str:
     """Why no temperature can be fitted to such rows or outputs."""
     if activation != ACTIVATIONS[task]:
         return f"the outputs are behind {activation}, not {ACTIVATIONS[task]}: they are no logits"
-    if len(y) < FEWEST:
-        return f"{len(y)} rows are too few, {FEWEST} are needed"
+    if not len(y):
+        return "there are no rows"
     if np.all(y == y.flat[0]):
         return "all rows are of one class" if task != "multilabel" else "all labels are alike"
     return ""
@@ -179,19 +193,19 @@ def _of_classes(d: Array, b: float) -> tuple[Array, Array]:
 
 
 def _root(slope: Callable[[float], tuple[float, float]], low: float, high: float) -> float:
-    """Where a rising function is 0, or the bound that it does not reach it by."""
+    """Where a function that is below 0 first and above 0 last is 0, or the bound it stops at."""
     if slope(low)[0] >= 0:
         return low
     if slope(high)[0] <= 0:
         return high
-    low_end, high_end, at = low, high, 1.0
+    low_end, high_end, at = low, high, 0.0
     for _ in range(_STEPS):
         value, bend = slope(at)
         low_end, high_end = (at, high_end) if value < 0 else (low_end, at)
         new = at - value / bend if bend > 0 else low_end
         if not low_end < new < high_end:
-            new = float(np.sqrt(low_end * high_end))
-        if abs(new - at) <= _EXACT * at:
+            new = (low_end + high_end) / 2
+        if abs(new - at) <= _EXACT:
             return new
         at = new
     return at

@@ -221,7 +221,10 @@ def test_a_wide_file_and_a_long_field(save):
             b"\x93NUMPY\x01",
             "not a CSV file but a NumPy array; save it with np.savez('data.npz', X=X, y=y)",
         ),
-        (gzip.compress(b"a\n1\n", mtime=0), "not a CSV file but compressed with gzip; name it .csv.gz"),
+        (
+            gzip.compress(b"a\n1\n", mtime=0),
+            "not a CSV file but compressed with gzip; name it .csv.gz",
+        ),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_line_and_what_to_do(save, text, complaint):

@@ -40,14 +40,21 @@ def log_loss(task, z, y, temperature, weights=None):
     return np.average(rows, weights=weights)
 
 
+def cost(task, z, y, temperature, weights=None):
+    """What is minimised, by row: log loss and, from before any row, ln T ~ N(0, 0.3^2)."""
+    cells = y.size if weights is None else np.sum(weights) * (y.size // len(y))
+    prior = np.log(temperature) ** 2 / (2 * 0.3**2)
+    return log_loss(task, z, y, temperature, weights) + prior / cells
+
+
 def by_scipy(task, z, y, weights=None):
     found = minimize_scalar(
-        lambda b: log_loss(task, z, y, 1 / b, weights),
-        bounds=(1 / calibration.HIGHEST, 1 / calibration.LOWEST),
+        lambda u: cost(task, z, y, np.exp(u), weights),
+        bounds=(np.log(calibration.LOWEST), np.log(calibration.HIGHEST)),
         method="bounded",
         options={"xatol": 1e-12},
     )
-    return 1 / found.x
+    return np.exp(found.x)
 
 
 def fit(task, z, y, **options):
@@ -73,12 +80,13 @@ def test_it_is_the_minimum_that_scipy_finds(task, seed, scale):
 def test_no_temperature_of_a_grid_is_better(task):
     z, y = case(task, 3, scale=3.0)
     found = fit(task, z, y).temperature
-    least = log_loss(task, z, y, found)
+    least = cost(task, z, y, found)
     grid = np.geomspace(0.05, 20, 401)
-    assert all(log_loss(task, z, y, t) >= least for t in grid)
-    # A little away, on either side, it rises.
+    assert all(cost(task, z, y, t) >= least for t in grid)
+    # A little away, on either side, it rises; and the rows are never worse off than at T = 1.
     step = 1e-4 * found
-    assert log_loss(task, z, y, found - step) > least < log_loss(task, z, y, found + step)
+    assert cost(task, z, y, found - step) > least < cost(task, z, y, found + step)
+    assert log_loss(task, z, y, found) <= log_loss(task, z, y, 1.0)
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
@@ -86,17 +94,18 @@ def test_it_finds_the_scale_of_the_logits(task):
     z, y = case(task, n=10_000, scale=3.0)
     assert fit(task, z, y).temperature == pytest.approx(3.0, rel=0.08)
     once = fit(task, z, y).temperature
-    assert fit(task, z / once, y).temperature == pytest.approx(1.0, rel=1e-9)
-    assert fit(task, z * 2, y).temperature == pytest.approx(2 * once, rel=1e-9)
+    assert fit(task, z / once, y).temperature == pytest.approx(1.0, rel=0.01)
+    assert fit(task, z * 2, y).temperature == pytest.approx(2 * once, rel=0.01)
 
 
 def test_by_hand():
-    # Logit 4 and three of four right: sigmoid(4 / T) = 3/4, T = 4 / ln 3.
-    z, y = np.tile([4.0, 4.0, 4.0, -4.0], 25), np.tile([1, 1, 0, 0], 25)
-    assert fit("binary", z, y).temperature == pytest.approx(4 / np.log(3), rel=1e-12)
+    # Logit 4 and three of four right: sigmoid(4 / T) = 3/4, T = 4 / ln 3, of a million rows.
+    z, y = np.tile([4.0, 4.0, 4.0, -4.0], 250_000), np.tile([1, 1, 0, 0], 250_000)
+    found = fit("binary", z, y).temperature
+    assert found == pytest.approx(4 / np.log(3), rel=1e-4)
     # Two classes of a softmax are one sigmoid of the difference.
-    two = np.stack([np.zeros(100), z], axis=1)
-    assert fit("multiclass", two, y).temperature == pytest.approx(4 / np.log(3), rel=1e-12)
+    two = np.stack([np.zeros(len(z)), z], axis=1)
+    assert fit("multiclass", two, y).temperature == pytest.approx(found, rel=1e-9)
 
 
 @settings(max_examples=40)
@@ -107,8 +116,8 @@ def test_within_bounds_the_derivative_vanishes_and_beyond_it_points_out(seed, ta
     if not found.fitted:
         return
     t = found.temperature
-    below, above = (log_loss(task, z, y, t * f) for f in (1 - 1e-4, 1 + 1e-4))
-    here = log_loss(task, z, y, t)
+    below, above = (cost(task, z, y, t * f) for f in (1 - 1e-4, 1 + 1e-4))
+    here = cost(task, z, y, t)
     if found.reason:
         assert t in (calibration.LOWEST, calibration.HIGHEST)
         assert (above if t == calibration.LOWEST else below) >= here
@@ -143,9 +152,10 @@ def test_huge_logits_overflow_nothing():
         found = fit(task, z * 1e5, y)
         assert found.temperature == calibration.HIGHEST
         assert found.reason == "at its bound; a higher one has less log loss"
+        # Logits that tell nothing are hardly worth a belief: little moves T from 1.
         found = fit(task, z * 1e-3, y)
-        assert found.temperature == calibration.LOWEST
-        assert found.reason == "at its bound; a lower one has less log loss"
+        assert 0.4 < found.temperature < 1
+        assert found.reason == ""
 
 
 def unfitted(reason):
@@ -153,24 +163,28 @@ def unfitted(reason):
 
 
 def test_rows_that_cannot_tell():
-    z, y = case("binary", n=49)
-    assert fit("binary", z, y) == unfitted("49 rows are too few, 50 are needed")
     z, y = case("binary")
     assert fit("binary", z, np.zeros(200, int)) == unfitted("all rows are of one class")
+    assert fit("binary", z[:0], y[:0]) == unfitted("there are no rows")
     z, y = case("multilabel")
     assert fit("multilabel", z, np.zeros_like(y)) == unfitted("all labels are alike")
 
 
-def test_rows_that_are_all_decided_rightly():
-    right = unfitted("every row is decided rightly, so no temperature is too low for them")
-    z, y = case("multiclass")
-    assert fit("multiclass", z, z.argmax(axis=1)) == right
-    z, y = case("multilabel")
-    assert fit("multilabel", z, (z > 0).astype(int)) == right
-    # One mistake is enough.
-    y = (z > 0).astype(int)
-    y[3, 0] = 1 - y[3, 0]
-    assert fit("multilabel", z, y).fitted
+@pytest.mark.parametrize("rows", [8, 50, 500])
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_rows_that_are_all_decided_rightly_do_not_send_it_to_0(task, rows):
+    z, _ = case(task, n=rows)
+    right = z.argmax(axis=1) if task == "multiclass" else (z > 0).astype(int).reshape(rows, -1)
+    found = fit(task, z, right[:, 0] if task == "binary" else right)
+    assert (0.15 if rows < 500 else calibration.LOWEST) < found.temperature < 1
+    assert found.fitted
+
+
+def test_few_rows_move_it_little():
+    for task in TASK_NAMES:
+        z, y = case(task, n=4000, scale=5.0)
+        few, many = (fit(task, z[:n], y[:n]).temperature for n in (5, 4000))
+        assert 1 < few < many
 
 
 def test_a_class_without_rows_does_no_harm():

@@ -193,9 +193,7 @@ def test_the_whole_record():
     )
     assert list(found) == ["parts", "calibration", "decision", "importance", "proof"]
     assert found["calibration"]["method"] == "temperature"
-    assert (
-        found["calibration"]["temperature"] == calibration.temperature == pytest.approx(3, rel=0.3)
-    )
+    assert 1.5 < found["calibration"]["temperature"] == calibration.temperature < 4
     both = found["calibration"]["parts"]["validation"]
     assert both["after"]["log_loss"] < both["before"]["log_loss"]
     assert both["after"]["log_loss"] == found["parts"]["validation"]["metrics"]["log_loss"]
@@ -217,7 +215,7 @@ def test_what_was_not_done_is_said():
 
     assert of()["calibration"] == {"method": "none", "reason": "not asked for"}
     assert of()["decision"] == {"rule": "argmax", "tuned_for": None}
-    unfit = Calibration(1.0, "49 rows are too few, 50 are needed", fitted=False)
+    unfit = Calibration(1.0, "all rows are of one class", fitted=False)
     assert of(calibration=unfit)["calibration"] == {"method": "none", "reason": unfit.reason}
     bound = of(calibration=Calibration(20.0, "at its bound; a higher one has less log loss"))
     assert bound["calibration"] == {
