@@ -232,7 +232,7 @@ def _described(found: Look) -> Iterator[str]:
     how = " Where a kind is wrong: data: columns: {NAME: numeric, or categorical, or id}."
     yield from _comment(f"The columns{seen}.{how if _is_table(found) else ''}")
     columns = found.columns[:_COLUMNS]
-    width = max(len(_shown(column.name)) for column in columns)
+    width = max(len(_shown(name)) for name in ("column", *(column.name for column in columns)))
     yield f"#   {'column':<{width}}  {'kind':<11}  {'missing':>7}  values"
     for column in columns:
         yield f"#   {_shown(column.name):<{width}}  {column.kind:<11}  {_cells(column)}"

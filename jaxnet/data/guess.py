@@ -75,7 +75,7 @@ def choose(frame: Frame, named: Sequence[str], task: str | None) -> Choice:
         return _any_separated(frame, names)
     name = own_name or names[-1]
     separator = None if task else separator_of(frame, name)
-    why = "the column of this name" if own_name else "the last column"
+    why = "a column of this name" if own_name else "the last column"
     return Choice(Target((name,), separator), why)
 
 

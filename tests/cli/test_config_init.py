@@ -124,6 +124,8 @@ def test_every_guess_says_why(tmp_path: Path, capsys: Streams) -> None:
     assert [line for line in lines if line.startswith('  positive: "yes" ')]
     assert "  drop: [key]" in lines
     row = next(line for line in lines if line.startswith("#   job "))
+    head = next(line for line in lines if line.startswith("#   column "))
+    assert row.index("categorical") == head.index("kind")
     missing = sum(cell == "?" for cell in features()["job"])
     assert row.split()[2:5] == ["categorical", str(missing), "3"]
     assert next(line for line in lines if line.startswith("#   key ")).split()[2] == "id"
