@@ -70,8 +70,9 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         Decay of an average of the parameters, used to predict. [optimizer.ema]
     epochs : int
         Passes over the training rows. [training.epochs]
-    batch_size : int
-        Rows of one update. [training.batch_size]
+    batch_size : int or None
+        Rows of one update; None: an eighth of the training rows, from 16 to 128, and 256 from
+        50,000 rows on. [training.batch_size]
     precision : str
         float32 or bfloat16. [training.precision]
     early_stopping : bool
@@ -161,7 +162,7 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         clip_norm: float | None = default("clip_norm"),
         ema: float | None = default("ema"),
         epochs: int = default("epochs"),
-        batch_size: int = default("batch_size"),
+        batch_size: int | None = default("batch_size"),
         precision: str = default("precision"),
         early_stopping: bool = True,
         patience: int = default("patience"),

@@ -58,8 +58,8 @@ def default_config(task: str = "binary") -> Config:
 def default(parameter: str) -> Any:
     """The config's default of a parameter, which is the classifier's too.
 
-    >>> default("batch_size")
-    128
+    >>> default("epochs")
+    64
     """
     value: Any = _DEFAULT
     for name in KEYS[parameter].split("."):
