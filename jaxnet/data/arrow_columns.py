@@ -1,4 +1,4 @@
-"""Typed Arrow tables as a frame needs them: plain columns, each with a name of its own."""
+"""Typed Arrow tables as a frame needs them: decoded columns, each with a name of its own."""
 
 import re
 from collections import Counter
@@ -43,28 +43,61 @@ def without_index(names: Sequence[str]) -> list[str]:
     return [name for name in names if not _UNNAMED_INDEX.fullmatch(name)]
 
 
-def plain_columns(table: "pa.Table", what: str) -> "pa.Table":
-    """The table with dictionaries decoded; what is no plain value is refused by its column.
+def plain_columns(table: "pa.Table") -> "pa.Table":
+    """The table with dictionaries decoded.
 
-    Args:
-        table: names are checked already.
-        what: the file or the argument, for errors.
-
-    Raises:
-        DataError: a column of lists, records, bytes or another type without one value a cell.
+    Columns of lists, records or bytes stay as they are: whoever needs values in them refuses them,
+    and nobody else is disturbed (see `is_plain`).
 
     >>> import pyarrow as pa
     >>> job = pa.array(["clerk", None, "clerk"]).dictionary_encode()
-    >>> plain_columns(pa.table({"job": job}), "X").schema.field("job").type
+    >>> plain_columns(pa.table({"job": job})).schema.field("job").type
     DataType(string)
     """
     import pyarrow as pa
 
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
-        target = plain_type(field.type, field.name, what)
+        target = _decoded_type(field.type)
         columns.append(column if target == field.type else _decoded(column, target))
     return pa.table(columns, names=table.column_names)
+
+
+def is_plain(kind: "pa.DataType") -> bool:
+    """Whether cells of this type are one value each: numbers, booleans, text, dates and times.
+
+    >>> import pyarrow as pa
+    >>> is_plain(pa.int8()), is_plain(pa.list_(pa.int8())), is_plain(pa.binary())
+    (True, False, False)
+    """
+    import pyarrow as pa
+
+    types = pa.types
+    usual = (
+        types.is_boolean,
+        types.is_integer,
+        types.is_floating,
+        types.is_decimal,
+        types.is_string,
+        types.is_large_string,
+        types.is_string_view,
+        types.is_temporal,
+        types.is_null,
+    )
+    # Of an extension type only the storage is known to everybody: nothing of its own is run.
+    plain = not isinstance(kind, pa.BaseExtensionType) and any(test(kind) for test in usual)
+    return plain and not types.is_interval(kind)
+
+
+def _decoded_type(kind: "pa.DataType") -> "pa.DataType":
+    """The type of the cells themselves; one that is not plain stays as it is."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        inner = _decoded_type(kind.value_type)
+        return inner if is_plain(inner) else kind
+    return pa.large_string() if types.is_string_view(kind) else kind
 
 
 def _decoded(column: "pa.ChunkedArray", target: "pa.DataType") -> "pa.ChunkedArray":
@@ -79,34 +112,3 @@ def _decoded(column: "pa.ChunkedArray", target: "pa.DataType") -> "pa.ChunkedArr
         for c in column.chunks
     ]
     return pa.chunked_array(chunks, target)
-
-
-def plain_type(kind: "pa.DataType", name: str, what: str) -> "pa.DataType":
-    """The type in which cells of this type are held; DataError where there is none."""
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type, name, what)
-    if types.is_string_view(kind):
-        return pa.large_string()
-    usual = (
-        types.is_boolean,
-        types.is_integer,
-        types.is_floating,
-        types.is_decimal,
-        types.is_string,
-        types.is_large_string,
-        types.is_temporal,
-        types.is_null,
-    )
-    # Of an extension type only the storage is known to everybody: nothing of its own is run.
-    if not isinstance(kind, pa.BaseExtensionType) and any(test(kind) for test in usual):
-        return kind
-    if types.is_nested(kind):
-        reason = "give each part a column of its own"
-    elif "binary" in str(kind):
-        reason = "bytes are no feature; decode text to strings, or leave the column out"
-    else:
-        reason = "store it as text or numbers, or leave the column out"
-    raise DataError(f"{what}: column {name!r} has the type {kind}: {reason}")

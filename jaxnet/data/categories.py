@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnet.data import missing
+from jaxnet.data.arrow_columns import is_plain
 from jaxnet.data.table import Array
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
@@ -107,8 +108,7 @@ def is_cell(kind: Any) -> bool:
     """Whether cells of a pyarrow type can be written as one text."""
     import pyarrow.types as types
 
-    inner = kind.value_type if types.is_dictionary(kind) else kind
-    return not (types.is_nested(inner) or types.is_binary(inner) or types.is_large_binary(inner))
+    return is_plain(kind.value_type if types.is_dictionary(kind) else kind)
 
 
 def _written(cells: Any) -> Any:

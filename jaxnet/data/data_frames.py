@@ -3,7 +3,7 @@
 Neither pandas nor polars is imported: a data frame says by itself what it is.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def is_frame(x: Any) -> bool:
     )
 
 
-def from_frame(x: Any, name: str = "X") -> Frame:
+def from_frame(x: Any, name: str = "X", *, needed: Collection[str] | None = None) -> Frame:
     """A frame of typed columns from a data frame or a dict of columns of equal length.
 
     The index of a pandas data frame is ignored; names of columns become text.
@@ -45,10 +45,12 @@ def from_frame(x: Any, name: str = "X") -> Frame:
         x: a data frame of pandas or polars, an Arrow table, anything else that offers
             `__arrow_c_stream__` or `__dataframe__`, or a dict of columns.
         name: of the argument, for errors.
+        needed: columns whose cells will be used (None: all); others may hold anything, and are
+            empty here if no table can hold it.
 
     Raises:
-        DataError: a column of mixed kinds or of anything but plain values, names twice, columns
-            of different lengths, or something that is no data frame.
+        DataError: a column of mixed kinds, names twice, columns of different lengths, or something
+            that is no data frame.
 
     >>> frame = from_frame({"age": [31, None], "job": ["clerk", "cook"]})
     >>> frame.columns.to_pylist()[1], frame.where(1)
@@ -60,14 +62,15 @@ def from_frame(x: Any, name: str = "X") -> Frame:
             f"a dict of columns: {{'age': [31, 40], 'job': ['clerk', 'cook']}}"
         )
     if isinstance(x, Mapping):
-        table = _of_columns([*x], [*x.values()], name)
+        table = _of_columns([*x], [*x.values()], name, needed)
     elif _is_pandas(x):
         # Column by column, so that an error can name its column.
-        table = _of_columns([*x.columns], [x.iloc[:, i] for i in range(x.shape[1])], name)
+        cells = [x.iloc[:, i] for i in range(x.shape[1])]
+        table = _of_columns([*x.columns], cells, name, needed)
     else:
         table = _of_stream(x, name)
     check_names(table.column_names, name)
-    return Frame(plain_columns(table, name), False, name, partial(_place, name))
+    return Frame(plain_columns(table), False, name, partial(_place, name))
 
 
 def _is_pandas(x: Any) -> bool:
@@ -75,13 +78,22 @@ def _is_pandas(x: Any) -> bool:
     return kind is not None and hasattr(x, "iloc")
 
 
-def _of_columns(labels: Sequence[Any], columns: Sequence[Any], name: str) -> "pa.Table":
+def _of_columns(
+    labels: Sequence[Any], columns: Sequence[Any], name: str, needed: Collection[str] | None
+) -> "pa.Table":
     """A table of columns that are each converted on their own."""
     import pyarrow as pa
 
     names = [str(label) for label in labels]
     check_names(names, name)  # before the columns: their errors go by these names
-    arrays = [_column(c, n, name) for c, n in zip(columns, names, strict=True)]
+    arrays = []
+    for cells, column in zip(columns, names, strict=True):
+        try:
+            arrays.append(_column(cells, column, name))
+        except DataError:
+            if needed is None or column in needed or not hasattr(cells, "__len__"):
+                raise
+            arrays.append(pa.nulls(len(cells)))
     lengths = {n: len(array) for n, array in zip(names, arrays, strict=True)}
     if len(set(lengths.values())) > 1:
         shortest, longest = min(lengths, key=lengths.get), max(lengths, key=lengths.get)  # type: ignore[arg-type]

@@ -247,7 +247,10 @@ def _block(frame: Frame, names: Sequence[str]) -> tuple[str, ...]:
 
 def _ones(frame: Frame, name: str) -> Array | None:
     """Where a column of 0 and 1 holds 1; None where it holds something else."""
-    codes, cells = coded(frame.columns.column(name))
+    column = frame.columns.column(name)
+    if not categories.is_cell(column.type):
+        return None
+    codes, cells = coded(column)
     found = cells.to_pylist() if len(cells) <= 2 else [None]
     allowed = ("0", "1") if frame.text else (0, 1)
     if (codes < 0).any() or any(cell not in allowed for cell in found):

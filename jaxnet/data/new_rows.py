@@ -80,7 +80,7 @@ def _read(known: Ready, x: Any, what: str) -> Frame | Array:
 
     names = known.encoder.names
     if data_frames.is_frame(x):
-        frame = data_frames.from_frame(x, what)
+        frame = data_frames.from_frame(x, what, needed=names if known.schema["named"] else None)
         given = list(map(str, frame.columns.column_names))
         if known.schema["named"] or set(given) & set(names) or len(given) != len(names):
             return frame

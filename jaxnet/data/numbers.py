@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnet.data import missing
+from jaxnet.data.arrow_columns import is_plain
 from jaxnet.data.categories import coded, is_text
 from jaxnet.data.table import Array
 
@@ -61,6 +62,8 @@ def of(column: Any, tokens: tuple[str, ...]) -> Numbers | None:
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not is_plain(kind):
+        return None
     if is_text(kind):
         return _of_text(column, tokens)
     if pa.types.is_null(kind):

@@ -1,4 +1,4 @@
-"""Parquet files to typed columns; a damaged one, or one without plain columns, is refused."""
+"""Parquet files to typed columns; a damaged one, or one without rows, is refused."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxnet.data import places
-from jaxnet.data.arrow_columns import check_names, plain_columns, plain_type, without_index
+from jaxnet.data.arrow_columns import check_names, plain_columns, without_index
 from jaxnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def tables(
         progress: told how many rows have been read.
 
     Raises:
-        DataError: damaged or no Parquet, no rows, names twice, columns that are not plain values.
+        DataError: damaged or no Parquet, no rows, names twice.
     """
     return _tables(path, rows, progress), partial(_place, path)
 
@@ -58,7 +58,7 @@ def _tables(path: Path, rows: int, progress: Callable[[int], None] | None) -> "I
                 batch = next(batches, None)
                 if batch is None:
                     return
-                table = plain_columns(pa.Table.from_batches([batch]), str(path))
+                table = plain_columns(pa.Table.from_batches([batch]))
             yield table
             done += table.num_rows
             if progress is not None:
@@ -100,14 +100,11 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _columns(path: Path, file: Any) -> list[str]:
-    """The columns to read, once their names and types are known to be fit, and that rows exist."""
+    """The columns to read, once their names are known to be fit, and that rows exist."""
     with _damage(path):
         schema = file.schema_arrow
     chosen = without_index(schema.names)
     check_names(chosen, str(path))
-    for field in schema:
-        if field.name in chosen:
-            plain_type(field.type, field.name, str(path))
     if file.metadata.num_rows == 0:
         raise DataError(f"{path}: no rows, only the names of {len(chosen)} columns")
     return chosen

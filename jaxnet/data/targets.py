@@ -228,6 +228,9 @@ def _indicators(frame: Frame, target: Target, classes: Sequence[Class] | None) -
 
 def _zero_or_one(frame: Frame, name: str) -> Array:
     """A column of 0 and 1: bool (n,)."""
+    kind = frame.columns.column(name).type
+    if not categories.is_cell(kind):
+        raise DataError(f"{frame.name}: column {name!r} holds {kind}, not 0 and 1")
     codes, cells = coded(frame.columns.column(name))
     known: dict[Any, int] = {"0": 0, "1": 1} if is_text(cells.type) else {0: 0, 1: 1}
     keys = [c.strip() if isinstance(c, str) else c for c in cells.to_pylist()]

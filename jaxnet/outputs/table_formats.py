@@ -6,7 +6,7 @@ import contextlib
 import io
 import zlib
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,19 +103,31 @@ def _for_people(table: pa.Table) -> pa.Table:
 
 def _for_csv(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    if isinstance(column.type, pa.BaseExtensionType):
+        chunks = [chunk.storage for chunk in column.chunks]
+        column = pa.chunked_array(chunks, column.type.storage_type)
     kind, types = column.type, pa.types
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _guarded(column.cast(pa.large_string()))
     if types.is_float16(kind):
         return column.cast(pa.float32())
-    if types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind):
+    if types.is_boolean(kind):  # as the names of columns and most files write them
+        truth = [pa.scalar(text, pa.large_string()) for text in ("True", "False")]
+        return pc.if_else(column, *truth)
+    if types.is_integer(kind) or types.is_floating(kind):
         return column
-    try:
-        return _guarded(column.cast(pa.large_string()))
-    except pa.ArrowNotImplementedError:
-        cells = [None if cell is None else str(cell) for cell in column.to_pylist()]
-        return _guarded(pa.chunked_array([pa.array(cells, pa.large_string())]))
+    if "binary" not in str(kind):
+        with contextlib.suppress(pa.ArrowNotImplementedError):
+            return _guarded(column.cast(pa.large_string()))
+    cells = [None if cell is None else _as_text(cell) for cell in column.to_pylist()]
+    return _guarded(pa.chunked_array([pa.array(cells, pa.large_string())]))
+
+
+def _as_text(cell: Any) -> str:
+    """A cell of a type that CSV has no form for: bytes in hexadecimal, all else as Python's."""
+    return cell.hex() if isinstance(cell, bytes) else str(cell)
 
 
 def _guarded(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from jaxnet.data.columns import Wishes, infer
 from jaxnet.data.data_frames import from_frame, is_frame
 from jaxnet.errors import DataError
 
@@ -126,11 +127,6 @@ MIXED = "holds mixed kinds of values, or none that a table can hold"
         (pd.DataFrame({"b": [object()]}), f"column 'b' {MIXED}"),
         (pd.DataFrame({"b": [1 + 2j]}), f"column 'b' {MIXED}"),
         ({"a": [1], "b": [1, "x"]}, f"column 'b' {MIXED}"),
-        (pd.DataFrame({"b": [b"x", "y"]}, dtype=object), "column 'b' has the type binary"),
-        (pd.DataFrame({"b": [[1], [2]]}), "column 'b' has the type list"),
-        (pl.DataFrame({"b": [[1], [2]]}), "column 'b' has the type large_list"),
-        (pl.DataFrame({"b": [object()]}), "column 'b' has the type fixed_size_binary"),
-        (pd.DataFrame({"b": pd.period_range("2026", periods=1)}), "'b' has the type extension"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns or more are named 'a'"),
         (pd.DataFrame([[1, 2]], columns=[1, "1"]), "two columns or more are named '1'"),
         ({"a": [1], "": [2]}, "column 2 of 2 has no name"),
@@ -146,6 +142,34 @@ MIXED = "holds mixed kinds of values, or none that a table can hold"
 def test_a_refusal_names_the_column(x, complaint):
     with pytest.raises(DataError, match=f"^X_new: .*{complaint}"):
         from_frame(x, "X_new")
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pd.DataFrame({"b": [b"x", "y"]}, dtype=object),
+        pd.DataFrame({"b": [[1], [2]]}),
+        pl.DataFrame({"b": [[1], [2]]}),
+        pl.DataFrame({"b": [object()]}),
+        pd.DataFrame({"b": pd.period_range("2026", periods=1)}),
+        {"b": [{"c": 1}]},
+    ],
+)
+def test_other_types_are_left_to_whoever_needs_the_column(x):
+    frame = from_frame(x, "X_new")
+    with pytest.raises(DataError, match=r"^X_new: column 'b' holds .*, which is no feature"):
+        infer(frame, Wishes({}, (), (), None, ()))
+
+
+def test_columns_that_are_not_needed_may_hold_anything():
+    x = {"a": [1, 2], "b": [1, "x"], "c": [object(), 2]}
+    for given in (x, pd.DataFrame(x)):
+        assert from_frame(given, needed=["a"]).columns.to_pylist() == [
+            {"a": 1, "b": None, "c": None},
+            {"a": 2, "b": None, "c": None},
+        ]
+        with pytest.raises(DataError, match=f"column 'b' {MIXED}"):
+            from_frame(given, needed=["a", "b"])
 
 
 def test_what_another_library_raises_is_a_refusal():

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jaxnet.data import readers
+from jaxnet.data.columns import Wishes, infer
 from jaxnet.errors import DataError
 
 ROWS = 1_000
@@ -159,15 +160,6 @@ def test_the_index_of_pandas_is_no_feature_unless_it_has_a_name(tmp_path):
     ("table", "complaint"),
     [
         (
-            pa.table({"a": [1], "b": [[1, 2]]}),
-            "column 'b' has the type list<element: int64>: give each part a column of its own",
-        ),
-        (
-            pa.table({"a": [b"x"]}),
-            "column 'a' has the type binary: bytes are no feature; decode text to strings, or "
-            "leave the column out",
-        ),
-        (
             pa.table([[1], [2], [3]], names=["a", "b", "a"]),
             "two columns or more are named 'a'; rename one",
         ),
@@ -182,12 +174,24 @@ def test_parquet_that_is_no_plain_table(tmp_path, table, complaint):
         assert refusal(call, tmp_path / "rows.parquet") == f"rows.parquet: {complaint}"
 
 
-def test_extension_types_are_not_run(tmp_path):
-    frame = pd.DataFrame({"month": pd.period_range("2020-01", periods=2, freq="M")})
+def test_columns_of_other_types_disturb_nobody(tmp_path):
+    table = pa.table({"a": [1, 2], "list": [[1, 2], None], "bytes": [b"x", b"y"]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    found = readers.read(tmp_path / "rows.parquet").columns
+    assert found.to_pylist() == table.to_pylist()
+    (piece,) = readers.stream(tmp_path / "rows.parquet")
+    assert piece.columns == found
+
+
+def test_extension_types_are_no_features(tmp_path):
+    """Nothing is known of them but how they are stored."""
+    frame = pd.DataFrame({"a": [1, 2], "month": pd.period_range("2020-01", periods=2, freq="M")})
     frame.to_parquet(tmp_path / "rows.parquet")
-    assert "column 'month' has the type extension" in refusal(
-        readers.read, tmp_path / "rows.parquet"
-    )
+    found = readers.read(tmp_path / "rows.parquet")
+    wishes = Wishes({}, (), (), None, ())
+    with pytest.raises(DataError, match=r"holds extension.* data\.drop: \[month\]"):
+        infer(found, wishes)
+    assert infer(found, wishes._replace(drop=("month",))).names == ("a",)
 
 
 def test_every_damage_to_parquet_is_noticed(tmp_path):

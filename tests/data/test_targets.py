@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jaxnet.data import targets
+from jaxnet.data import guess, targets
 from jaxnet.data.targets import Target
 from jaxnet.errors import DataError
 from tests.data.tables import text, typed
@@ -223,3 +223,19 @@ def test_what_a_config_says_wrongly(target, task, said):
     with pytest.raises(DataError) as caught:
         targets.resolve(target, task, NAMES, "a.csv")
     assert str(caught.value).startswith(said)
+
+
+def test_lists_are_no_labels():
+    frame = typed("rows.parquet", y=[[1], [0]], z=[0, 1])
+    assert refusal(frame) == (
+        "rows.parquet: column 'y' holds list<item: int64>: labels are integers, booleans or text"
+    )
+    assert refusal(frame, "multilabel", Target(("y", "z"))) == (
+        "rows.parquet: column 'y' holds list<item: int64>, not 0 and 1"
+    )
+    assert "not names of labels" in refusal(frame, "multilabel", Target(("y",), "|"))
+
+
+def test_a_guess_passes_over_lists():
+    frame = typed("rows.parquet", a=[1, 2], y=["no", "yes"], seen=[[1], [0]])
+    assert guess.choose(frame, [], None).target == Target(("y",))

@@ -91,6 +91,24 @@ def test_identifiers_keep_their_types_and_may_be_absent(
     assert done.columns == ("prediction", *P)
 
 
+def test_columns_that_hold_no_plain_values_disturb_no_prediction(
+    model: Model, rows: Path, tmp_path: Path
+) -> None:
+    """An unused one is reported like any other, and an identifier is copied like any other."""
+    frame = frame_of(rows)
+    wide = frame.assign(key=[[i, i] for i in range(40)], note=[b"x"] * 40)
+    wide.to_parquet(tmp_path / "wide.parquet")
+    done = predict_file(model, tmp_path / "wide.parquet", tmp_path / "a.parquet")
+    assert done.rows.warnings[0].endswith("columns that training did not have are not used: 'note'")
+    stored = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    assert stored.column("key").to_pylist() == [[i, i] for i in range(40)]
+    predict_file(model, tmp_path / "wide.parquet", tmp_path / "a.csv")
+    assert pandas.read_csv(tmp_path / "a.csv")["key"][39] == "[39, 39]"
+    expected = quiet(model, frame)
+    np.testing.assert_array_equal(quiet(model, wide), expected)
+    np.testing.assert_array_equal(quiet(model, frame.assign(note=[1, "a"] * 20)), expected)
+
+
 def test_names_that_an_identifier_has_already(model: Model) -> None:
     clash = model._replace(schema={**model.schema, "identifiers": ["p(>50K)", "prediction", "no"]})
     layout = lay_out(clash, ["prediction", "p(>50K)", "age"])

@@ -54,7 +54,8 @@ def test_blocks_are_written_one_after_the_other(tmp_path, name):
 
 def test_the_text_of_a_csv_file(tmp_path):
     write(tmp_path / "p.csv", {"a,b": ['say "hi"'], "p": np.float32([1 / 3]), "ok": [True]})
-    assert (tmp_path / "p.csv").read_bytes() == (b'"a,b","p","ok"\n"say ""hi""",0.33333334,true\n')
+    expected = b'"a,b","p","ok"\n"say ""hi""",0.33333334,"True"\n'
+    assert (tmp_path / "p.csv").read_bytes() == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,9 +121,23 @@ def test_types_that_csv_has_no_form_for_are_text(tmp_path):
         "half": np.float16([0.5]),
         "span": pa.array([1], pa.duration("s")),
         "job": pa.array(["clerk"]).dictionary_encode(),
+        "list": pa.array([[1, 2]]),
+        "bytes": pa.array([b"\xff\x01"]),
+        "none": pa.array([None], pa.binary()),
+        "uuid": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)], pa.binary(16))),
     }
     write(tmp_path / "p.csv", rows)
-    assert read_back(tmp_path / "p.csv") == [{"half": "0.5", "span": "1", "job": "clerk"}]
+    assert read_back(tmp_path / "p.csv") == [
+        {
+            "half": "0.5",
+            "span": "1",
+            "job": "clerk",
+            "list": "[1, 2]",
+            "bytes": "ff01",
+            "none": "",
+            "uuid": "0" * 32,
+        }
+    ]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, max_value=1e300, min_value=-1e300))
