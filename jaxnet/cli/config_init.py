@@ -34,8 +34,7 @@ _CLASSES = 20
 _NAME = 30  # letters of a name in the list of columns
 _UNEVEN = 3  # times the rows of the smallest class
 _RARE = 0.1  # share of rows that have a label
-_TO_CALIBRATE = 50  # validation rows
-_BATCH, _FEW_UPDATES = 128, 4  # of training by default; an epoch
+_FEW_HELD = 50  # validation rows
 _SUFFIXES = (".csv.gz", ".csv", ".parquet", ".npz")
 
 
@@ -129,9 +128,6 @@ def _lines(found: Look, output: Path | None) -> Iterator[str]:
         )
         yield from _list("drop", [column.name for column in ids])
     yield from _suggestions(found)
-    if 0.7 * found.rows < _FEW_UPDATES * _BATCH:
-        yield "# Few updates an epoch; smaller batches make more of them:"
-        yield "# training: {batch_size: 32}"
     yield "#"
     yield from _balance(found)
     yield "#"
@@ -192,10 +188,10 @@ def _suggestions(found: Look) -> Iterator[str]:
         )
         yield f"  # split: {{group: {_yaml(name)}}}"
     held = int(0.15 * found.rows)
-    if held < _TO_CALIBRATE:
+    if held < _FEW_HELD:
         yield from _comment(
-            f"Few rows: about {held} for validation and as many for the test. Metrics will be "
-            f"rough, and probabilities are calibrated from {_TO_CALIBRATE} validation rows on.",
+            f"Few rows: about {held} for validation and as many for the test, so metrics and "
+            f"thresholds will be rough.",
             "  ",
         )
 
