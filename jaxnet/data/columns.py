@@ -197,7 +197,9 @@ def _guess_text(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found:
         return text
     odd = len(found.odd) + len(found.infinite)
     _refuse_commas(frame, name, missing, mostly=len(found.odd) > present)
-    if present < _FEW or present < _MOSTLY * (present + odd):
+    if present < _FEW:
+        return text
+    if present < _MOSTLY * (present + odd) and not _of_few_words(frame, name, found):
         return text
     return text._replace(warnings=(_mixed(frame, name, found), *text.warnings))
 
@@ -255,6 +257,19 @@ def _as_text(frame: Frame, name: str, missing: tuple[str, ...]) -> _Found:
             ),
         )
     return _Found(found)
+
+
+def _of_few_words(frame: Frame, name: str, found: Numbers) -> bool:
+    """Whether half the cells or more are numbers of all sizes and the rest says few things: NULL.
+
+    Words that stand for missing are as likely as words that are categories.
+    """
+    import pyarrow as pa
+
+    present = found.values[~np.isnan(found.values)]
+    if len(found.odd) > len(present) or len(np.unique(present)) <= _FEW:
+        return False
+    return len(frame.columns.column(name).take(pa.array(found.odd)).unique()) <= _SHOWN
 
 
 def _mixed(frame: Frame, name: str, found: Numbers) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +86,7 @@ def _read(known: Ready, x: Any, what: str) -> Frame | Array:
         if known.schema["named"] or set(given) & set(names) or len(given) != len(names):
             return frame
         return frame._replace(columns=frame.columns.rename_columns(list(names)))
+    _refuse_other_shapes(x, names, what)
     array = np.asarray(x) if len(known.encoder.codings) else arrays.as_matrix(x, what).x
     if array.ndim != 2 or array.shape[1] != len(names):
         raise DataError(
@@ -92,6 +94,25 @@ def _read(known: Ready, x: Any, what: str) -> Frame | Array:
             f"{array.shape[-1] if array.ndim else 0}: an array of shape {array.shape}"
         )
     return sources.as_frame(array, names, what) if len(known.encoder.codings) else array
+
+
+def _refuse_other_shapes(x: Any, names: Sequence[str], what: str) -> None:
+    """What is no table at all: a name of a file, a query, one row or one column."""
+    if isinstance(x, str | PathLike):
+        raise DataError(
+            f"{what} is {x!r}: rows are needed, not the name of a file; read it, say with "
+            f"pandas.read_csv, or give it to: jaxnet predict RUN FILE"
+        )
+    if not (hasattr(x, "__array__") or hasattr(x, "__len__")):
+        hint = "; call its collect() first" if hasattr(x, "collect") else ""
+        raise DataError(f"{what} is {type(x).__name__}: a data frame or an array is needed{hint}")
+    if getattr(x, "ndim", 2) == 1:
+        hint = ". One row of a data frame: df.iloc[[0]]; of an array, one row: X.reshape(1, -1)"
+        raise DataError(
+            f"{what} has shape {x.shape}: rows and columns are needed, (n, {len(names)}){hint}"
+        )
+    if isinstance(x, Sequence) and len(x) and isinstance(x[0], Mapping):
+        raise DataError(f"{what}: rows given as mappings: make them a data frame, pandas.DataFrame")
 
 
 def _by_place(known: Ready, array: Array, what: str) -> Cells:

@@ -95,6 +95,18 @@ def test_words_in_a_column_that_must_be_numeric():
     assert infer(frame, missing=("many", "few")).numbers["x"][-1:].tolist() != [0]
 
 
+def test_a_word_for_missing_is_noticed_however_often_it_comes():
+    found = infer(text(x=[*map(str, range(100, 160)), *["NULL"] * 40]))
+    assert found.warnings[0].startswith(
+        "column 'x' is taken as categorical: all its cells are numbers but 'NULL' (a.csv: line 62),"
+    )
+    assert "data.missing: [NULL, ...]" in found.warnings[0]
+    few_sizes = ["1", "2", "3"] * 20
+    words = [f"w{i % 4}" for i in range(40)]
+    for other in ([*few_sizes, *["many"] * 40], [*map(str, range(60)), *words]):
+        assert infer(text(x=other)).warnings == ()
+
+
 def test_decimal_commas_are_refused_with_the_hint():
     frame = text(x=["", *["3,14", "2", "0,5"] * 10])
     assert refusal(frame) == (

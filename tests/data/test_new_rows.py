@@ -211,3 +211,20 @@ def test_truth_values_are_the_same_in_text_and_in_types(trained_on):
     for other in (text(x=["true", "yes"]), typed(x=[1, 2])):
         with pytest.raises(DataError, match=r"column 'x' is numeric and holds .*, neither true"):
             data.encode(schema, other)
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        ("new.csv", "X is 'new.csv': rows are needed, not the name of a file; read it, say with"),
+        (pl.LazyFrame({"age": [1]}), "X is LazyFrame: .* is needed; call its collect"),
+        (None, "X is NoneType: a data frame or an array is needed"),
+        (3.0, "X is float: a data frame or an array is needed"),
+        (np.zeros(5), r"X has shape \(5,\): rows and columns are needed, \(n, 5\)\. One row of"),
+        (pd.Series([1.0, 2.0]), r"X has shape \(2,\): rows and columns are needed"),
+        ([{"age": 3}], "X: rows given as mappings: make them a data frame, pandas.DataFrame"),
+    ],
+)
+def test_what_is_no_table(trained, x, said):
+    with pytest.raises(DataError, match=f"^{said}"):
+        data.encode(trained.schema, x)
