@@ -80,6 +80,7 @@ def booleans(column: Any, tokens: tuple[str, ...]) -> Numbers | None:
     >>> booleans(pa.chunked_array([["True", "FALSE", "?", "yes", "1"]]), missing.TOKENS)[:2]
     (array([ 1.,  0., nan, nan,  1.]), array([3]))
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     if not is_text(getattr(column.type, "value_type", column.type)):
@@ -90,8 +91,10 @@ def booleans(column: Any, tokens: tuple[str, ...]) -> Numbers | None:
         return Numbers(found.values, np.flatnonzero(~sound))
     places, cells = coded(column)
     gone = missing.mask(cells, tokens)
-    texts = pc.utf8_trim_whitespace(cells).to_pylist()
-    values = np.array([*(_TRUTH.get(text, np.nan) for text in texts), np.nan])
+    known = pa.array([*_TRUTH], cells.type)
+    found_at = pc.fill_null(pc.index_in(pc.utf8_trim_whitespace(cells), value_set=known), -1)
+    of_word = np.array([*_TRUTH.values(), np.nan])  # the last for -1
+    values = np.append(of_word[found_at.to_numpy(zero_copy_only=False)], np.nan)
     odd = np.append(np.isnan(values[:-1]) & ~gone, False)
     return Numbers(values[places], np.flatnonzero(odd[places]))
 
