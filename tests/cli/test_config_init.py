@@ -183,6 +183,16 @@ def test_parquet_and_arrays(tmp_path: Path, capsys: Streams) -> None:
     assert load_data(config).y_train.shape == (42, 2)
 
 
+def test_what_is_no_feature_is_left_out(tmp_path: Path, capsys: Streams) -> None:
+    rows = np.arange(60)
+    lists = pa.array([[int(i)] for i in rows])
+    table = pa.table({"size": rows % 7, "words": lists, "code": rows * 3, "late": rows % 2})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    config = config_of([tmp_path / "rows.parquet"], tmp_path, capsys)
+    assert config.data.drop == ("words", "code")
+    assert load_data(config).schema["features"] == ["size"]
+
+
 def test_labels_are_counted_in_all_rows(tmp_path: Path, capsys: Streams, monkeypatch) -> None:
     monkeypatch.setattr(looking, "ROWS", 10)
     labels = ["a"] * 20 + ["b"] * 20 + ["c"] * 20
