@@ -122,8 +122,8 @@ def _lines(found: Look, output: Path | None) -> Iterator[str]:
     ids = [column for column in found.columns if column.kind == "id"]
     if ids:
         yield from _comment(
-            "guessed: no features, for each row has a value of its own. Predictions keep them. "
-            "A column that means something: take it out here.",
+            "guessed: no features, see their lines below. Predictions keep them. A column that "
+            "means something: take it out here.",
             "  ",
         )
         yield from _list("drop", [column.name for column in ids])

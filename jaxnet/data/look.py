@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnet.data import arrays, columns, guess, labels, readers, splits, targets
+from jaxnet.data.arrow_columns import is_plain
 from jaxnet.data.categories import Categories, in_order
 from jaxnet.data.columns import Typed, Wishes
 from jaxnet.data.frame import Frame
@@ -129,19 +130,24 @@ def _described(
     frame: Frame, target: Target
 ) -> tuple[tuple[Column, ...], tuple[str, ...], tuple[str, ...]]:
     """The columns beside the labels, those that keep rows together, and warnings."""
-    typed = _inferred(frame, target, ())
-    ids = {name: _why_text(frame, name) for name in typed.identifiers}
+    cells_of = zip(map(str, frame.columns.column_names), frame.columns.columns, strict=True)
+    odd = {name: column for name, column in cells_of if not is_plain(column.type)}
+    typed = _inferred(frame, target, tuple(odd))
+    ids = {name: _why_text(frame, name) for name in typed.identifiers if name not in odd}
     counted = {name: why for name in typed.numbers if (why := _why_number(name, typed))}
     if len(counted) < len(typed.names):  # something must be left to learn from
         ids |= counted
-    warnings = _inferred(frame, target, tuple(ids)).warnings
+    warnings = _inferred(frame, target, (*ids, *odd)).warnings
     together = tuple(
         name for name in typed.names if name not in ids and _is_shared(name, frame, typed)
     )
     numbers = _numbers(typed.numbers)
     found = []
     for name in map(str, frame.columns.column_names):
-        if name in ids:
+        if name in odd:
+            column = odd[name]
+            found.append(Column(name, "id", column.null_count, str(column.type), "no feature"))
+        elif name in ids:
             cells = columns.read_categories(frame, name, TOKENS)
             found.append(Column(name, "id", _missing(cells), _first(cells), ids[name]))
         elif name in numbers:
