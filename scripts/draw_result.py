@@ -1,4 +1,4 @@
-"""Draw docs/figures/result.svg, the picture of the README.
+"""Draw docs/figures/result.svg, training and gradient side by side, for the README.
 
 Left: the losses by epoch of configs/multiclass.yaml, trained here. Right: the relative error in
 float32 of d loss / d z for the label 1, of jaxnet's delta and of autodiff of the usual stable form.
