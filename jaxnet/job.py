@@ -86,7 +86,7 @@ def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = 
         embeddings=tuple((slots, width) for slots, width in data.schema["embeddings"]),
         numeric=_numeric(config, data.schema),
         output_bias=bias,
-        plan=Plan(config.training.epochs, _stopping(config)),
+        plan=Plan(config.training.epochs, _stopping(config) if len(data.x_val) else None),
     )
 
 

@@ -64,11 +64,11 @@ def judge(
         part: evaluate.logits(fitted.params, x, network=job.program.network, poll=poll)
         for part, (x, _) in parts.items()
     }
-    _refuse_not_finite(fitted, logits)
-    scaling = _calibrate(config, job, parts, logits)
+    refuse_not_finite(fitted, *logits.values())
+    scaling = calibrate(config, job, logits["validation"], data.y_val)
     temperature = scaling.temperature if scaling is not None else 1.0
-    p = {part: _probabilities(job, z, temperature) for part, z in logits.items()}
-    decision = _decide(config, parts, p)
+    p = {part: probabilities(job, z, temperature) for part, z in logits.items()}
+    decision = decide(config, p["validation"], data.y_val)
     summaries = {
         part: evaluation.summarise(
             job.task.name,
@@ -83,7 +83,7 @@ def judge(
     changed = {
         part: before_after(job.task.name, logits[part], y, temperature)
         for part, (_, y) in parts.items()
-        if scaling is not None and scaling.fitted and part != "train"
+        if scaling is not None and scaling.fitted and part != "train" and len(y)
     }
     explained = _NOT
     if explain:
@@ -99,38 +99,44 @@ _NOT = {name: {"reason": "report: false"} for name in ("importance", "proof")}
 
 
 def _parts(data: Dataset) -> dict[str, Part]:
-    """The parts that have rows."""
+    """x and y of each part; a split that was given may leave one without rows."""
     arrays = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
-    pairs = zip(PARTS, arrays[::2], arrays[1::2], strict=True)
-    return {part: (x, y) for part, x, y in pairs if len(x)}
+    return dict(zip(PARTS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
 
 
-def _probabilities(job: Job, z: np.ndarray, temperature: float) -> np.ndarray:
-    """As the metrics take them: binary (n,), else (n, K)."""
+def probabilities(job: Job, z: np.ndarray, temperature: float) -> np.ndarray:
+    """Of logits (n, outputs), as the metrics take them: binary (n,), else (n, K)."""
     p = evaluate.probabilities_of(job.task.name, z, job.activation, temperature)
     return p[:, 0] if job.task.name == "binary" else p
 
 
-def _calibrate(
-    config: Config, job: Job, parts: Mapping[str, Part], logits: Mapping[str, np.ndarray]
+def calibrate(
+    config: Config, job: Job, z: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
 ) -> Calibration | None:
-    """The temperature of the validation rows; None where the config wants none."""
+    """The temperature of the validation rows; None where the config wants none.
+
+    Args:
+        z, y: logits and targets of the validation rows, of which there may be none.
+        weights: of these rows; None weighs them alike.
+    """
     if config.decision.calibration == "none":
         return None
-    if "validation" not in parts:
-        return Calibration(1.0, "there are no validation rows", fitted=False)
-    y = parts["validation"][1]
-    return fit_temperature(logits["validation"], y, job.task.name, activation=job.activation)
+    return fit_temperature(z, y, job.task.name, activation=job.activation, weights=weights)
 
 
-def _decide(config: Config, parts: Mapping[str, Part], p: Mapping[str, np.ndarray]) -> Decision:
-    """The decision rule: a threshold that was given or is tuned on the validation rows."""
+def decide(config: Config, p: np.ndarray, y: np.ndarray, *, fewest: int = 0) -> Decision:
+    """The decision rule: a threshold that was given or is tuned on the validation rows.
+
+    Args:
+        p, y: probabilities and targets of the validation rows, of which there may be none.
+        fewest: of fewer rows the default threshold is 0.5: a rule that nobody asked for would
+            follow chance.
+    """
     given = config.decision.threshold
-    if "validation" not in parts:
-        given = given if isinstance(given, float) else THRESHOLD
-        return choose(config.task, p["train"], parts["train"][1], given)
+    if given is None and len(y) < fewest:
+        given = THRESHOLD
     cost = config.decision.cost.model_dump() if given == "cost" else None
-    return choose(config.task, p["validation"], parts["validation"][1], given, cost=cost)
+    return choose(config.task, p, y, given, cost=cost)
 
 
 def _describe(
@@ -164,7 +170,7 @@ def _explain(
     poll: Callable[[], None],
 ) -> dict[str, Any]:
     """What the columns are worth, and the proof of the gradient, on rows that were held out."""
-    part = next(part for part in ("test", "validation", "train") if part in parts)
+    part = next(part for part in reversed(PARTS) if len(parts[part][0]))
     x, y = parts[part][0], as_targets(job.task, parts[part][1])
 
     def log_losses(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -180,9 +186,13 @@ def _explain(
     }
 
 
-def _refuse_not_finite(fitted: Fitted, logits: Mapping[str, np.ndarray]) -> None:
-    """A model that is not finite is never saved: its last update overflowed."""
-    numbers = (*embedding.named(fitted.params).values(), *logits.values())
+def refuse_not_finite(fitted: Fitted, *logits: np.ndarray) -> None:
+    """A model that is not finite is never kept: its last update overflowed.
+
+    Raises:
+        NonFiniteError: parameters or logits are not finite; names the step.
+    """
+    numbers = (*embedding.named(fitted.params).values(), *logits)
     if not all(np.isfinite(array).all() for array in numbers):
         step = int(fitted.records[fitted.epoch - 1]["step"])
         raise NonFiniteError(

@@ -94,7 +94,7 @@ def train(
         run_directory.default_path(config.name) if run_dir is None else run_dir
     )
     with _status(directory, command, threads=1 if pinned else None):
-        warnings = (*doubts, *data.warnings)
+        warnings = (*doubts, *data.warnings, *_nothing_held_out(config, data))
         _write_beginning(directory, config, data, warnings)
         with _watching(config, data, warnings, directory, progress, poll) as watch:
             fitted = train_job(config, job, data, watch)
@@ -132,6 +132,15 @@ def load_data(config: Config) -> Dataset:
         split=given.split.model_dump(),
         directory=config.directory,
     )
+
+
+def _nothing_held_out(config: Config, data: Dataset) -> Iterator[str]:
+    """A warning where a recorded split has no validation rows."""
+    if not len(data.x_val):
+        yield (
+            f"{config.data.split.file}: no row has the part 'validation', so every epoch runs, "
+            f"nothing is calibrated and no threshold is tuned"
+        )
 
 
 @contextmanager

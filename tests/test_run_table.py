@@ -172,6 +172,26 @@ def test_weights_move_the_decisions_towards_the_rare_class(tmp_path):
         assert said[1] > said[0], name
 
 
+def test_a_recorded_split_may_hold_out_nothing(tmp_path):
+    parts = np.where(np.arange(ROWS) < 300, "train", "test")
+    pandas.DataFrame({"row": range(ROWS), "part": parts}).to_csv(
+        tmp_path / "split.csv", index=False
+    )
+    costs = {"decision.threshold": "cost", "decision.cost.false_negative": 4}
+    given = config(tmp_path, split={"file": str(tmp_path / "split.csv")})
+    done = train(tmp_path, given, **costs, report=True)
+    assert done.metrics["test"]["roc_auc"] > 0.5
+    assert set(done.metrics["validation"].values()) == {None}
+    found = evaluation(done)
+    assert found["parts"]["validation"]["undefined"]["log_loss"] == "no rows"
+    assert found["calibration"] == {"method": "none", "reason": "no rows were held out"}
+    assert found["decision"] == {
+        "rule": "threshold", "tuned_for": None, "threshold": 0.2, "reason": "no rows were held out"
+    }  # fmt: skip
+    assert "no row has the part 'validation'" in (done.directory / "events.jsonl").read_text()
+    assert "nothing is calibrated" in (done.directory / "report.html").read_text()
+
+
 def test_groups_stay_together(tmp_path):
     done = train(tmp_path, config(tmp_path, split={"group": "job"}))
     split = pandas.read_csv(done.directory / "split.csv").assign(job=people()["job"])

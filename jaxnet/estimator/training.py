@@ -10,25 +10,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxnet import judge
 from jaxnet.config import Config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import DataWarning, NonFiniteError
+from jaxnet.errors import DataWarning
 from jaxnet.estimator.labels import Array, Target
 from jaxnet.job import Job, plan_job, train_job
 from jaxnet.nn import embedding
 from jaxnet.outputs.progress import Progress
 from jaxnet.training import evaluate
-from jaxnet.training.calibration import fit_temperature
 from jaxnet.training.compilation_cache import enable_compilation_cache
 from jaxnet.training.epoch import network_options
 from jaxnet.training.fit import Fitted, Watch
-from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.selfcheck import selfcheck
 from jaxnet.training.tasks import find_task
-from jaxnet.training.thresholds import choose
 
-_FEWEST = 50  # rows
+_FEWEST = 50  # rows held out, on which thresholds are tuned though nobody asked for it
 
 
 class Trained(NamedTuple):
@@ -82,9 +80,6 @@ def train(
     """
     _be_ready()
     data = _encoded(config, x, target, held, seed)
-    if not len(held):
-        training = config.training.model_copy(update={"early_stopping": None})
-        config = config.model_copy(update={"training": training})
     on_train = None if weights is None else weights[data.rows.train]
     on_held = None if weights is None or not len(held) else weights[data.rows.validation]
     job = plan_job(config, data, row_weights=on_train)
@@ -144,42 +139,24 @@ def _decided(
     config: Config, job: Job, data: Dataset, fitted: Fitted, weights: Array | None
 ) -> Trained:
     """Calibrated and tuned on the validation rows, if there are any."""
-    program = job.program
-    trained = Trained(
+    program, y = job.program, data.y_val
+    z = evaluate.logits(fitted.params, data.x_val, network=program.network)
+    judge.refuse_not_finite(fitted, z)
+    scaling = judge.calibrate(config, job, z, y, weights)
+    temperature = scaling.temperature if scaling is not None else 1.0
+    p = judge.probabilities(job, z, temperature)
+    thresholds = judge.decide(config, p, y, fewest=_FEWEST).thresholds
+    return Trained(
         embedding.named(fitted.params),
         job.task.name,
         (program.activation, program.parametrisation, program.precision),
         job.activation,
         data.schema,
-        temperature=1.0,
-        thresholds=None,
-        epoch=fitted.epoch,
-        records=fitted.records,
+        temperature,
+        None if thresholds is None else np.atleast_1d(np.asarray(thresholds, np.float64)),
+        fitted.epoch,
+        fitted.records,
     )
-    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
-        step = int(fitted.records[fitted.epoch - 1]["step"])
-        text = f"parameters are not finite after step {step}; lower learning_rate"
-        raise NonFiniteError(text, step=step)
-    z, y = logits(trained, data.x_val), data.y_val
-    if config.decision.calibration != "none" and len(y):
-        found = fit_temperature(z, y, trained.task, activation=job.activation, weights=weights)
-        trained = trained._replace(temperature=found.temperature)
-    return trained._replace(thresholds=_thresholds(config, trained, z, y))
-
-
-def _thresholds(config: Config, trained: Trained, z: Array, y: Array) -> Array | None:
-    """One threshold an output; None for classes, of which the most likely one is decided for."""
-    if trained.task == "multiclass":
-        return None
-    given = config.decision.threshold
-    few = len(y) < _FEWEST  # on which a rule that nobody asked for would follow chance
-    if not len(y) or (given is None and few):
-        given = given if isinstance(given, float) else THRESHOLD
-    p = probabilities(trained, z)
-    p = p[:, 0] if trained.task == "binary" else p
-    cost = config.decision.cost.model_dump() if given == "cost" else None
-    found = choose(trained.task, p, y, given, cost=cost)
-    return np.atleast_1d(np.asarray(found.thresholds, np.float64))
 
 
 def logits(trained: Trained, x: Array) -> Array:

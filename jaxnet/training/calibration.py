@@ -18,9 +18,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 ACTIVATIONS = {"binary": "sigmoid", "multiclass": "softmax", "multilabel": "sigmoid"}
 LOWEST, HIGHEST = 0.05, 20.0  # temperatures
-SPREAD = (
-    0.3  # of ln T before any row is seen: within a factor of 1.8 of 1, nineteen times of twenty
-)
+# Of ln T before any row is seen: within a factor of 1.8 of 1, nineteen times of twenty.
+SPREAD = 0.3
 
 _PAIRS = 1 << 16  # of row and class in one block: they stay in the cache
 _STEPS = 100
@@ -61,7 +60,8 @@ def fit_temperature(
     the mean log loss of other rows is 0.56 without it, 0.096 at T = 1 and 0.099 with it).
 
     z: logits, binary (n,) or (n, 1), else (n, K). y: as of `final_metrics`. weights: of rows, (n,);
-    their ratios count. activation: of the outputs; only behind the task's own are they logits of probabilities.
+    their ratios count. activation: of the outputs; behind another than the task's own they are no
+    logits of probabilities.
 
     Not fitted, with a reason, where the rows are all of one class. A class without rows does no
     harm, T being shared. Raises DataError for z that is not finite.
@@ -152,7 +152,7 @@ def _unfit(task: str, y: Array, activation: str) -> str:
     if activation != ACTIVATIONS[task]:
         return f"the outputs are behind {activation}, not {ACTIVATIONS[task]}: they are no logits"
     if not len(y):
-        return "there are no rows"
+        return "no rows were held out"
     if np.all(y == y.flat[0]):
         return "all rows are of one class" if task != "multilabel" else "all labels are alike"
     return ""

@@ -98,7 +98,8 @@ def choose(
     p, y = checked(task, p, y)
     costs = _costs(threshold, cost)
     if not 0 < np.count_nonzero(y) < y.size:
-        reason = "rows of both classes are needed" if task == "binary" else "all labels are alike"
+        alike = "rows of both classes are needed" if task == "binary" else "all labels are alike"
+        reason = alike if y.size else "no rows were held out"
         return _fixed(task, p, _centre(threshold, costs))._replace(reason=reason)
     if task == "binary":
         return Decision("threshold", threshold, tune_binary(p, y, threshold, cost=costs))

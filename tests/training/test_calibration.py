@@ -162,7 +162,7 @@ def unfitted(reason):
 def test_rows_that_cannot_tell():
     z, y = case("binary")
     assert fit("binary", z, np.zeros(200, int)) == unfitted("all rows are of one class")
-    assert fit("binary", z[:0], y[:0]) == unfitted("there are no rows")
+    assert fit("binary", z[:0], y[:0]) == unfitted("no rows were held out")
     z, y = case("multilabel")
     assert fit("multilabel", z, np.zeros_like(y)) == unfitted("all labels are alike")
 
