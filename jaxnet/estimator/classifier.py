@@ -222,7 +222,8 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
             Classes, or labels.
         sample_weight : array (n,) or None
             What each row counts in the loss, in early stopping and in the temperature; thresholds
-            are tuned on rows alike. A row of weight 0 is not learned from.
+            are tuned on rows alike. A row of weight 0 moves no parameter of the network and is not
+            held out; columns are scaled, and categories known, by all rows.
 
         Raises
         ------

@@ -92,6 +92,8 @@ def _of_one_kind(y: Any) -> Any:
     Raises DataError, with the row, for a missing label and for a label of another kind.
     """
     array = kinds.as_array(y, "y") if isinstance(y, list | tuple) else y
+    if hasattr(array, "to_numpy") and not isinstance(getattr(array, "dtype", None), np.dtype):
+        array = array.to_numpy()  # Int64 and boolean of pandas, which would become floats
     if not _holds_objects(array):
         return array
     cells = np.asarray(array)

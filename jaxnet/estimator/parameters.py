@@ -97,7 +97,10 @@ def config_of(
         del values["data.columns"]
     for name in ("class_weight", "pos_weight"):
         if isinstance(given.get(name), Mapping) and class_names:
-            values[KEYS[name]] = _by_class(name, given[name], class_names)
+            own, what = dict(class_names), "class or label"
+            if name == "pos_weight" and task == "binary":
+                own, what = dict([*own.items()][1:]), "positive class"
+            values[KEYS[name]] = _by_class(f"{name}: y has no {what}", given[name], own)
     if not given.get("early_stopping", True):
         for name in ("patience", "stopping_metric"):
             values.pop(KEYS[name], None)
@@ -127,12 +130,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _by_class(name: str, given: Mapping[Any, Any], names: Mapping[Any, str]) -> dict[str, Any]:
+def _by_class(problem: str, given: Mapping[Any, Any], names: Mapping[Any, str]) -> dict[str, Any]:
     """Weights by the names that the classes have in the data set."""
     unknown = [label for label in given if label not in names]
     if unknown:
-        hint = did_you_mean(str(unknown[0]), [str(label) for label in names])
-        raise UserError(f"{name}: y has no class or label {unknown[0]!r}{hint}")
+        wrong = _plain(unknown[0])
+        alike = [label for label in names if str(label) == str(wrong)]  # "1" for 1
+        hint = (
+            f"; did you mean {alike[0]!r}?" if alike else did_you_mean(str(wrong), map(str, names))
+        )
+        raise UserError(f"{problem} {wrong!r}{hint}")
     return {names[label]: _plain(weight) for label, weight in given.items()}
 
 

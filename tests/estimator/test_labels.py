@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from jaxnet.estimator import labels
 from tests.estimator.small import N, indicators, numbers, small
 
 
@@ -74,3 +75,11 @@ def test_indicators_come_in_many_kinds():
     expected = small().fit(x, y).predict_proba(x)
     for kind in kinds:
         assert np.array_equal(small().fit(x, kind).predict_proba(x), expected)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "UInt8", "boolean", "int64[pyarrow]"])
+def test_classes_of_pandas_own_types_stay_what_they_are(dtype):
+    y = np.arange(8) % 2
+    found = labels.read(pd.Series(y, dtype=dtype))
+    assert found.classes.dtype.kind in "iub"
+    assert found.codes.tolist() == y.tolist()

@@ -48,6 +48,7 @@ def test_the_docstring_names_the_key_of_every_parameter():
         ({"threshold": 1.5}, "threshold: expected a number between 0 and 1"),
         ({"validation_fraction": 0}, "early_stopping=False"),
         ({"class_weight": {"yess": 2}}, "class_weight: y has no class or label 'yess'"),
+        ({"pos_weight": {"no": 2}}, "pos_weight: y has no positive class 'no'; valid: yes"),
         ({"overrides": {"optimizer.b9": 1}}, "optimizer.b9: unknown key"),
         ({"overrides": {"optimizer.learning_rate": 1}}, "is the parameter learning_rate"),
         ({"overrides": {"data.train": "x.csv"}}, "of the sections model, loss"),
@@ -58,6 +59,12 @@ def test_a_mistake_is_a_value_error_by_the_parameters_name(parameters, said):
     x, y = table()
     with pytest.raises(ValueError, match=said):
         small(**parameters).fit(x, y)
+
+
+def test_a_class_in_quotes_that_is_a_number_is_told_apart_from_it():
+    x, y = numbers()
+    with pytest.raises(ValueError, match=r"no class or label '1'; did you mean 1\?$"):
+        small(class_weight={"1": 2}).fit(x, y)
 
 
 def test_all_mistakes_are_said_at_once():
