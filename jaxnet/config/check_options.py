@@ -72,7 +72,8 @@ def weights(config: Config) -> Found:
         text = "is for task: binary or multilabel; use class_weight"
         yield ("loss", "pos_weight"), text
     if given.pos_weight is not None and given.name == "squared_error":
-        yield ("loss", "pos_weight"), "squared_error does not take it; use class_weight"
+        other = "cross_entropy" if config.task == "multilabel" else "class_weight"
+        yield ("loss", "pos_weight"), f"squared_error does not take it; use {other}"
     if given.class_weight is not None and config.task == "multilabel":
         yield ("loss", "class_weight"), "is for one class a row; use pos_weight, one for each label"
 

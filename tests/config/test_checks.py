@@ -58,6 +58,12 @@ def test_relu_outputs_that_start_at_zero_are_refused() -> None:
     assert found(**relu, model__last_layer="same") == {}
 
 
+def test_weights_that_a_loss_does_not_take_point_to_what_the_task_has() -> None:
+    given = {"loss__name": "squared_error", "loss__pos_weight": 2.0}
+    assert found(**given)["loss.pos_weight"].endswith("use class_weight")
+    assert "use cross_entropy" in found(**given, task="multilabel")["loss.pos_weight"]
+
+
 @pytest.mark.parametrize(
     ("chosen", "options", "refused"),
     [
