@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from jaxnet.config.problems import KeyPath, Mark, Marks, Problem
@@ -13,8 +14,8 @@ from jaxnet.config.source import MOST_LEVELS, Source
 def from_python(value: Any, mark: Mark) -> Source:
     """A Python value as a source, every key of it marked with `mark`.
 
-    Tuples become lists, paths text, NumPy scalars numbers. Problems: keys that are not text, and
-    values that no config can hold.
+    Tuples become lists, paths text, NumPy scalars numbers, whole numbers as keys text. Problems:
+    other keys that are not text, and values that no config can hold.
     """
     source = Source(None, {(): Marks(mark, mark)}, [])
     return source._replace(value=_convert(value, (), mark, source))
@@ -49,7 +50,8 @@ def _convert_mapping(
 ) -> dict[str, Any]:
     items = {}
     for key, item in value.items():
-        if isinstance(key, str):
+        # As in YAML, where the classes of {0: 1, 1: 5} are read as text.
+        if isinstance(key, str) or (type(key) is not bool and isinstance(key, Integral)):
             items[str(key)] = _convert(item, (*path, str(key)), mark, source)
         else:
             text = f"the key {key!r} is not text"

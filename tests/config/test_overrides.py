@@ -108,13 +108,24 @@ def test_all_overrides_are_read_before_any_is_reported() -> None:
     [
         ({"training.epochs": object()}, "override: training.epochs: a config cannot hold a value"),
         ({"training.epochs": 1.5}, "override: training.epochs: expected a whole number, got 1.5"),
-        ({"model": {1: 2}}, "override: model: the key 1 is not text"),
+        ({"model": {1.5: 2}}, "override: model: the key 1.5 is not text"),
+        ({"model": {True: 2}}, "override: model: the key True is not text"),
+        ({"model": {1: 2}}, "override: model.1: unknown key"),
         ({"": 1}, "override: '' is not key.path=value"),
     ],
 )
 def test_problems_of_a_mapping(overrides: object, expected: str) -> None:
     lines = refusal(overrides)
     assert lines[0].startswith(expected)
+
+
+def test_classes_that_are_numbers_may_be_keys() -> None:
+    numpy = pytest.importorskip("numpy")
+    given = {"task": "binary", "data": {"source": "breast_cancer"}}
+    for key in (1, numpy.int64(1), "1"):
+        config = load_config({**given, "loss": {"class_weight": {key: 5}}})
+        assert config.loss.class_weight == {"1": 5.0}
+        assert load_config(given, {"loss.class_weight": {key: 5}}).loss == config.loss
 
 
 def test_numpy_scalars_and_paths_are_plain_values(tmp_path: Path) -> None:
