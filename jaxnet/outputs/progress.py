@@ -216,8 +216,8 @@ class _Lines:
 
     def show(self, line: str, done: float) -> None:
         self._held = line
-        if done >= 1.0 or self._clock() >= self._next:
-            self._flush()
+        if done < 1.0 and self._clock() >= self._next:  # the end comes twice: without and with
+            self._flush()  # the validation metrics of the last epoch; the next print writes it
 
     def print(self, text: str) -> None:
         self._flush()

@@ -60,6 +60,23 @@ def test_a_run_of_a_moment_shows_one_line() -> None:
     assert stream.getvalue().startswith("epoch 2/3  ")
 
 
+def test_the_last_epoch_is_written_once_with_its_validation() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(2, 1000, stream, clock=clock) as progress:
+        for epoch, fraction, metrics in (
+            (1, 1.0, {"val": 0.5}),
+            (2, 1.0, {"val": 0.5}),
+            (2, 1.0, {}),
+        ):
+            clock.now += 5
+            progress.update(epoch, fraction, 1000 * epoch, metrics)
+        progress.message("kept epoch 2")
+    assert [line.split("  ")[0] for line in stream.getvalue().splitlines()] == [
+        "epoch 1/2", "epoch 2/2", "kept epoch 2",
+    ]  # fmt: skip
+    assert "val 0.5" not in stream.getvalue().splitlines()[1]
+
+
 def test_time_left_follows_the_rate_of_the_last_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
     progress = Progress(100, 1000, stream, clock=clock)
