@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxnet.errors import UserError, did_you_mean, nearest
 
+_TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")
 
 
@@ -124,6 +127,9 @@ def split_items(items: Sequence[str]) -> tuple[str | None, list[str]]:
 
     >>> split_items(["training.epochs=5", "configs/binary.yaml"])
     ('configs/binary.yaml', ['training.epochs=5'])
+
+    Raises:
+        UsageError: a table was named where a config is needed.
     """
     config: str | None = None
     overrides = []
@@ -132,4 +138,10 @@ def split_items(items: Sequence[str]) -> tuple[str | None, list[str]]:
             config = item
         else:
             overrides.append(item)
+    if config is not None and config.lower().endswith(_TABLES):
+        made = f"{Path(config).name.partition('.')[0] or 'table'}.yaml"
+        raise UsageError(
+            f"{config}: a file of rows, not a config; make one for it: "
+            f"jaxnet config init {shlex.quote(config)} --output {shlex.quote(made)}"
+        )
     return config, overrides

@@ -131,6 +131,10 @@ def open_existing(path: Path | str) -> RunDirectory:
         RunDirectoryError: there is no such directory, or no run was ever started in it.
     """
     run = RunDirectory(Path(path))
+    if run.path.is_file():
+        raise RunDirectoryError(
+            f"{path}: a file, not a run directory; name one that `jaxnet train` has made"
+        )
     if not run.path.is_dir():
         raise RunDirectoryError(f"{path}: there is no such run directory")
     if not run.status.is_file():

@@ -86,3 +86,13 @@ def test_texts_of_mistakes_in_a_call(words: list[str], expected: str) -> None:
         parse(build_parser(), words)
     assert str(caught.value).startswith(expected)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["in/rows.csv", "rows.csv.gz", "rows.PARQUET", "rows.npz"])
+def test_a_table_where_a_config_is_needed(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        split_items(["report=false", name])
+    assert str(caught.value) == (
+        f"{name}: a file of rows, not a config; make one for it: "
+        f"jaxnet config init {name} --output rows.yaml"
+    )

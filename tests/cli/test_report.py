@@ -30,6 +30,10 @@ def test_it_is_drawn_anew_and_its_path_printed(tmp_path: Path, capsys: Streams) 
     ("words", "expected"),
     [
         (["nowhere"], "nowhere: there is no such run directory\n"),
+        (
+            ["a.csv"],
+            "a.csv: a file, not a run directory; name one that `jaxnet train` has made\n",
+        ),
         ([], "RUN is missing; see 'jaxnet report --help'\n"),
         (["a", "b"], "unexpected argument 'b'; see 'jaxnet report --help'\n"),
     ],
@@ -42,6 +46,7 @@ def test_mistakes_in_a_call(
     capsys: Streams,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").touch()
     assert main(["report", *words]) == 2
     assert capsys.readouterr() == ("", f"jaxnet: error: {expected}")
 
