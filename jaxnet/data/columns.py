@@ -28,6 +28,7 @@ _FEW = 20  # rows below which distinct values say nothing
 _NEARLY_ALL = 0.95  # distinct texts among the cells of an identifier
 _MOSTLY = 0.9  # numbers among the cells of a column in which words are likely mistakes
 _SHOWN = 3
+_FREE_TEXT = "Free text is not read: make columns of numbers of it, such as counts of words"
 
 
 class Typed(NamedTuple):
@@ -106,7 +107,8 @@ def infer(frame: Frame, wishes: Wishes) -> Typed:
     )
     if not typed.names:
         reasons = "".join(f"; {text}" for text in typed.warnings)
-        raise DataError(f"{frame.name}: no column is left to learn from{reasons}")
+        texts = f". {_FREE_TEXT}" if typed.warnings else ""
+        raise DataError(f"{frame.name}: no column is left to learn from{reasons}{texts}")
     booleans = [name for name, each in found.items() if each.boolean]
     truths = (f"true and false are taken as 1 and 0: {values(booleans)}",) if booleans else ()
     notes = (_listed(typed), *truths, *(text for each in found.values() for text in each.notes))
@@ -121,7 +123,7 @@ def read_numbers(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
     if found.odd.size:
         raise _refusal(
             frame, name, found.odd, "no number",
-            "mend it, or name it as missing: data.missing: [...]",
+            "mend it, leave the cell empty, or train with data.missing: [...], if it means missing",
         )  # fmt: skip
     _refuse_infinite(frame, name, found)
     return found

@@ -33,6 +33,7 @@ _FEW = 20  # rows below which different values say nothing
 _EXAMPLES = 3
 _CELL = 24
 _ENOUGH = 1000  # rows of a class; more of them change nothing in whether a split is possible
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _NAME_OF_ID = re.compile(r"(?i:(?:.*[\s_.-])?(?:id|uuid|guid|key))|.*[a-z](?:Id|ID)")
 
 
@@ -101,7 +102,25 @@ def look(path: str | Path, *, target: Sequence[str] = (), task: str | None = Non
     _refuse_unsplittable(found.name, counts, rows)
     described, together, warnings = _described(first, choice.target)
     seen = min(rows, ROWS)
-    return Look(path, rows, seen, choice, found, counts, described, together, (*said, *warnings))
+    warnings = (*said, *_headless(path, choice.target, counts, described), *warnings)
+    return Look(path, rows, seen, choice, found, counts, described, together, warnings)
+
+
+def _headless(
+    path: Path, target: Target, counts: Mapping[Any, int], described: Sequence[Column]
+) -> tuple[str, ...]:
+    """A warning if the names of the columns look like the first row of the table."""
+    names = [column.name for column in described if column.kind == "numeric"]
+    label = target.columns[0]
+    if not names or not all(map(_NUMBER.fullmatch, names)):
+        return ()
+    is_class = len(target.columns) == 1 and not _NUMBER.fullmatch(label) and label in counts
+    if not is_class and (np.diff(list(map(float, names))) > 0).all():  # 0, 1, 2, ...: or a spectrum
+        return ()
+    return (
+        f"the columns are named {names[0]!r}, ..., {label!r}: {path.name} seems to begin with a "
+        f"row instead of a header; write one above it",
+    )
 
 
 def _counted(frames: Iterator[Frame], target: Target) -> tuple[int, dict[Any, int]]:

@@ -347,6 +347,29 @@ def test_no_name_and_no_cell_breaks_the_config(names, classes, words, tmp_path_f
     load_data(config)
 
 
+FLOWERS = [["5.1", "3.5", "setosa"], ["6.2", "2.9", "virginica"]]
+
+
+@pytest.mark.parametrize(
+    ("header", "warned"),
+    [
+        (["5.1", "3.5", "setosa"], True),
+        (["5.1", "5.5", "setosa"], True),  # rising, but a class stands above its column
+        (["5.1", "3.5", "kind"], True),
+        (["0", "1", "2"], False),
+        (["400.5", "401.5", "kind"], False),  # a spectrum
+        (["length", "3.5", "kind"], False),
+    ],
+)
+def test_a_row_in_the_place_of_the_header_is_noticed(
+    header: list[str], warned: bool, tmp_path: Path
+) -> None:
+    lines = "".join(",".join(row) + "\n" for row in [header, *FLOWERS * 10])
+    (tmp_path / "rows.csv").write_text(lines)
+    said = [text for text in look(tmp_path / "rows.csv").warnings if "instead of a header" in text]
+    assert len(said) == warned
+
+
 PROBE = """
 import sys
 from jaxnet.cli.main import main

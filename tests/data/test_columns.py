@@ -90,7 +90,7 @@ def test_words_in_a_column_that_must_be_numeric():
     frame = text(x=with_cells("many", "few"))
     assert refusal(frame, kinds={"x": "numeric"}) == (
         "a.csv: line 40: column 'x' is numeric and holds 'many', no number (2 such cells); mend "
-        "it, or name it as missing: data.missing: [...]"
+        "it, leave the cell empty, or train with data.missing: [...], if it means missing"
     )
     assert infer(frame, missing=("many", "few")).numbers["x"][-1:].tolist() != [0]
 
@@ -225,6 +225,9 @@ def test_a_table_of_identifiers_alone():
     said = refusal(text(key=[f"user {i}" for i in range(N)]))
     assert said.startswith(
         "a.csv: no column is left to learn from; column 'key' is left out: 40 different texts"
+    )
+    assert said.endswith(
+        "Free text is not read: make columns of numbers of it, such as counts of words"
     )
 
 

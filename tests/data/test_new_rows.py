@@ -130,7 +130,8 @@ def test_cells_that_a_numeric_column_cannot_hold(trained):
     cells = PAY.copy()
     cells[3] = "many"
     assert refusal(trained.schema, as_text(pay=cells)).startswith(
-        "new.csv: line 5: column 'pay' is numeric and holds 'many', no number; mend it, or"
+        "new.csv: line 5: column 'pay' is numeric and holds 'many', no number; mend it, leave"
+        " the cell empty, or"
     )
     cells[3] = "1e999"
     assert "line 5: column 'pay' is numeric and holds '1e999', infinite" in refusal(
