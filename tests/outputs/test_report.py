@@ -287,6 +287,15 @@ PLAIN = without_curves(records("binary", ["no", "yes"]))
 PLAIN_TAGS = Page(report.render(PLAIN)).tags
 
 
+def test_a_small_spread_has_the_decimals_of_its_mean() -> None:
+    evaluation: dict[str, Any] = copy.deepcopy(dict(PLAIN.evaluation))
+    evaluation["importance"]["columns"][0] |= {"mean": 0.0021, "std": 0.0002047}
+    evaluation["importance"]["columns"][1] |= {"mean": 0.00001, "std": 0.0000123}
+    page = report.render(PLAIN._replace(evaluation=evaluation))
+    assert "0.0021 ± 0.0002<" in page
+    assert "1e-05 ± 1.23e-05<" in page
+
+
 @given(text=st.text(min_size=1).filter(lambda text: text.strip() != ""))
 @settings(max_examples=40)
 def test_no_text_changes_the_markup(text: str) -> None:

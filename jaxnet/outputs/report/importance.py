@@ -44,7 +44,11 @@ def _of(item: Record, key: str) -> float:
 
 
 def _written(item: Record) -> str:
-    return f"{figure_of(item.get('mean'))} ± {figure_of(item.get('std'))}"
+    """Both with the decimals of the mean."""
+    mean, std = item.get("mean"), item.get("std")
+    if is_number(mean) and is_number(std) and abs(mean) >= 0.0005 and std < 0.0005:
+        return f"{figure_of(mean)} ± {std:.4f}"
+    return f"{figure_of(mean)} ± {figure_of(std)}"
 
 
 def _reach(items: Sequence[Record]) -> tuple[float, float]:
