@@ -14,7 +14,7 @@ from jaxnet import judge
 from jaxnet.config import Config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import DataWarning
+from jaxnet.errors import DataWarning, NonFiniteError
 from jaxnet.estimator.labels import Array, Target
 from jaxnet.job import Job, plan_job, train_job
 from jaxnet.nn import embedding
@@ -83,11 +83,15 @@ def train(
     on_train = None if weights is None else weights[data.rows.train]
     on_held = None if weights is None or not len(held) else weights[data.rows.validation]
     job = plan_job(config, data, row_weights=on_train)
-    with _watching(config, data, show) as watch:
-        fitted = train_job(
-            config, job, data, watch, row_weights=on_train, validation_weights=on_held
-        )
-    return _decided(config, job, data, fitted, on_held)
+    try:
+        with _watching(config, data, show) as watch:
+            fitted = train_job(
+                config, job, data, watch, row_weights=on_train, validation_weights=on_held
+            )
+        return _decided(config, job, data, fitted, on_held)
+    except NonFiniteError as error:
+        text = str(error).replace("optimizer.", "")  # by the names of the parameters
+        raise NonFiniteError(text, step=error.step, rows=error.rows) from None
 
 
 @lru_cache(maxsize=1)

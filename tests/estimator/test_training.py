@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxnet.errors import NonFiniteError
 from tests.estimator.small import N, indicators, numbers, small
 
 
@@ -49,6 +50,14 @@ def test_a_class_that_weighs_more_is_likelier():
     plain = small().fit(x, y).predict_proba(x)[:, 1].mean()
     weighed = small(class_weight={1: 9.0}).fit(x, y).predict_proba(x)[:, 1].mean()
     assert weighed > plain + 0.1
+
+
+def test_training_that_overflows_says_what_to_give():
+    said = r"lower learning_rate, or set clip_norm=1.0. Rows of the step"
+    with pytest.raises(NonFiniteError, match=said) as caught:
+        small(optimizer="sgd", learning_rate=1e30).fit(*numbers())
+    assert caught.value.step > 0
+    assert set(caught.value.rows) < set(range(N))
 
 
 def test_balanced_classes_are_alike():
