@@ -46,8 +46,8 @@ def choices_of(field: FieldInfo | None) -> list[str]:
         return [str(word) for word in words]  # a field that takes registered names too
     kinds = [kind, *get_args(kind)]
     kinds += [inner for one in kinds for inner in get_args(one)]  # values by name
-    words = [word for one in kinds if get_origin(one) is Literal for word in get_args(one)]
-    return list(dict.fromkeys(words))
+    literal = [word for one in kinds if get_origin(one) is Literal for word in get_args(one)]
+    return list(dict.fromkeys(literal))
 
 
 def keys(section: type[Section] = Config, above: KeyPath = ()) -> Iterator[KeyPath]:
