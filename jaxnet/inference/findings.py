@@ -48,7 +48,7 @@ def sentences(
         what = (
             "are missing, and training had none missing: taken as the median"
             if name in numeric
-            else "hold no category that training saw: taken as unknown"
+            else "hold no category that training learned: taken as unknown"
         )
         said.append(f"column {name!r}: {number:,} of {rows:,} cells {what}")
     return (*warnings, *said)

@@ -68,7 +68,7 @@ def test_warnings_are_said_even_where_quiet(finished: Path, folder: Path, capsys
     assert main(["predict", str(finished), "new.csv", "--output", "o.csv", "--quiet"]) == 0
     assert capsys.readouterr().err.splitlines() == [
         "warning: new.csv: 1 columns that training did not have are not used: 'weight'",
-        "warning: column 'zip': 30 of 30 cells hold no category that training saw: "
+        "warning: column 'zip': 30 of 30 cells hold no category that training learned: "
         "taken as unknown",
     ]
 

@@ -52,7 +52,7 @@ def test_what_is_odd_is_one_warning_that_points_at_the_call(model: Model, rows: 
         "X: 1 columns that training did not have are not used: 'extra'; "
         "column 'height': 1 of 40 cells are missing, and training had none missing: taken as the "
         "median; "
-        "column 'job': 3 of 40 cells hold no category that training saw: taken as unknown"
+        "column 'job': 3 of 40 cells hold no category that training learned: taken as unknown"
     )
 
 

@@ -125,7 +125,7 @@ def test_findings_are_added_up_over_pieces(model: Model, rows: Path, tmp_path: P
     assert [text.partition(": ")[2] for text in done.rows.warnings] == [
         "1 columns that training did not have are not used: 'extra'",
         "2 of 40 cells are missing, and training had none missing: taken as the median",
-        "3 of 40 cells hold no category that training saw: taken as unknown",
+        "3 of 40 cells hold no category that training learned: taken as unknown",
     ]
 
 
