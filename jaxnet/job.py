@@ -18,7 +18,7 @@ from jaxnet.training.fit import Fitted, Plan, Rows, Stopping, Watch, fit
 from jaxnet.training.optimizer import Optimizer, Schedule
 from jaxnet.training.tasks import TASKS, Task, as_targets, find_loss, find_task
 
-MANY_ROWS = 50_000  # from here on an epoch has updates enough with batches of 256
+MANY_ROWS = 200_000  # from here on an epoch has updates enough with batches of 256
 
 
 class Job(NamedTuple):

@@ -72,7 +72,7 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         Passes over the training rows. [training.epochs]
     batch_size : int or None
         Rows of one update; None: an eighth of the training rows, from 16 to 128, and 256 from
-        50,000 rows on. [training.batch_size]
+        200,000 rows on. [training.batch_size]
     precision : str
         float32 or bfloat16. [training.precision]
     early_stopping : bool
