@@ -214,7 +214,7 @@ class TrainingConfig(Section):
     epochs: Size = 64
     """Passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1, le=2**24)] | None = None
-    """Rows of one update; null: an eighth of the training rows, from 16 to 128, 256 from 200,000."""
+    """Rows of one update; null: an eighth of the rows, from 16 to 128, and 256 from 200,000 on."""
     seed: Seed = 0
     """Seed of the initial weights, the order of the rows and dropout."""
     precision: names.Precision = "float32"
