@@ -260,7 +260,7 @@ def _shown(records: list[Metrics]) -> Metrics:
     """What the progress line shows of the last epoch, under short names."""
     names = {
         "loss": "train_loss",
-        "val": "validation_log_loss",
+        "val": "validation_loss",  # the same sum over labels and weights as the training loss
         "acc": "validation_accuracy",
     }
     last = records[-1] if records else {}

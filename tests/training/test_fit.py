@@ -388,3 +388,8 @@ def test_a_gradient_whose_square_overflows_stops_the_run(value):
     first = params.layers[0]
     bad = params._replace(layers=(first._replace(W=first.W.at[3, 2].set(value)),))
     assert not bool(epochs.all_finite(bad))
+
+
+def test_the_line_shows_losses_that_can_be_compared():
+    record = {"epoch": 1, "train_loss": 5.0, "validation_loss": 6.0, "validation_log_loss": 0.5}
+    assert fits._shown([record]) == {"loss": 5.0, "val": 6.0}
