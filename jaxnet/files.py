@@ -1,8 +1,7 @@
-"""Writing a file so that a reader sees the old bytes or the new, and checksums of files."""
+"""Writing a file so that a reader sees the old bytes or the new."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -55,22 +54,3 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal, read in pieces.
-
-    Args:
-        path: the file.
-
-    Raises:
-        OSError: the file cannot be read.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     write_atomic(f"{directory}/empty", b"")
-    ...     sha256_of(f"{directory}/empty")[:8]
-    'e3b0c442'
-    """
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

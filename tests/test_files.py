@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxnet.files import sha256_of, write_atomic
+from jaxnet.files import write_atomic
 
 
 def test_bytes_and_text_are_written_as_given(tmp_path: Path) -> None:
@@ -80,9 +80,3 @@ def test_the_data_reach_the_disk_before_the_name(
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
     write_atomic(tmp_path / "file", "x")
     assert calls == ["fsync", "replace", "fsync"]
-
-
-def test_checksum_of_a_known_text(tmp_path: Path) -> None:
-    write_atomic(tmp_path / "file", "abc")
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert sha256_of(tmp_path / "file") == expected

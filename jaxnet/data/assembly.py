@@ -20,8 +20,6 @@ from jaxnet.data.splits import Split
 from jaxnet.data.table import Array, Table
 from jaxnet.errors import DataError
 
-_FORMAT = 2
-
 
 class Dataset(NamedTuple):
     """Encoded features, targets of the task (`labels.Labels`), and how they came about.
@@ -110,7 +108,7 @@ def build(given: Given, settings: Settings) -> Dataset:
     _refuse_untaught(found, rows, shown)
     fitted = features.fit(typed.cells, rows.train, settings.options)
     schema = {
-        "format": _FORMAT,
+        "format": new_rows.FORMAT,
         "task": settings.task,
         "named": isinstance(given.train.x, Frame),
         "features": list(typed.cells.names),
@@ -242,7 +240,7 @@ def _own_part(known: new_rows.Ready, part: Part) -> _Encoded:
     """A part that came as it is, encoded as new rows are."""
     found = part.labels(known.schema["classes"])
     encoded = new_rows.encode(known, part.x, part.what)
-    unseen = new_rows.describe(encoded.unseen, len(part))
+    unseen = new_rows.describe(known, encoded.unseen, len(part))
     notes = tuple(f"{part.what}: {text}" for text in unseen)
     return _Encoded(encoded.x, found.targets, (*encoded.warnings, *found.warnings), notes)
 

@@ -1,7 +1,7 @@
 """A data set ready to train on: labels checked, rows split, features encoded, and the schema.
 
 The schema is the record that a finished model keeps: with it alone `encode_frame` turns new rows
-into inputs of the network, and `targets_of` reads their labels.
+into inputs of the network, and `labels_of` reads their labels.
 """
 
 from __future__ import annotations
@@ -159,25 +159,6 @@ def encode_frame(schema: Mapping[str, Any] | Ready, x: Any, *, what: str = "X") 
     return new_rows.encode(known, x, what)
 
 
-def encode(schema: Mapping[str, Any], x: Any, *, what: str = "X") -> Array:
-    """`encode_frame` without its remarks: float32 (n, d).
-
-    >>> data = prepare("binary", source="breast_cancer")
-    >>> encode(data.schema, np.zeros((2, 29)))
-    Traceback (most recent call last):
-    jaxnet.errors.DataError: X: expected 30 columns ('mean radius', 'mean texture', 'mean ...
-    """
-    return encode_frame(schema, x, what=what).x
-
-
-def has_targets(schema: Mapping[str, Any], x: Any) -> bool:
-    """Whether a Frame holds the columns of the labels; a Table always does."""
-    if isinstance(x, Table):
-        return True
-    wanted = schema["target"]["columns"]
-    return bool(wanted) and set(wanted) <= set(x.columns.column_names)
-
-
 def labels_of(schema: Mapping[str, Any], x: Frame | Table) -> Labels:
     """Labels of new rows as targets, looked up among the classes of training.
 
@@ -190,16 +171,6 @@ def labels_of(schema: Mapping[str, Any], x: Frame | Table) -> Labels:
     if not target.columns:
         raise DataError(f"{x.name}: the model was trained on arrays, so no column is its target")
     return targets_.read(x, target, task, classes)
-
-
-def targets_of(schema: Mapping[str, Any], x: Frame | Table) -> Array:
-    """The targets of `labels_of`.
-
-    >>> data = prepare("binary", source="breast_cancer")
-    >>> targets_of(data.schema, Table(np.zeros((3, 30)), np.array([1, 0, 1]), ()))
-    array([1., 0., 1.], dtype=float32)
-    """
-    return labels_of(schema, x).targets
 
 
 def _settings(

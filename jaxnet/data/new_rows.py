@@ -15,6 +15,8 @@ from jaxnet.data.places import nearest, values
 from jaxnet.data.table import Array, Table
 from jaxnet.errors import DataError
 
+FORMAT = 2  # of the schema
+
 
 class Encoded(NamedTuple):
     """x: float32 (n, d), inputs of the network. warnings: what is odd about the columns.
@@ -37,10 +39,10 @@ class Ready(NamedTuple):
 
 def ready(schema: Mapping[str, Any]) -> Ready:
     """The schema made ready. Raises DataError if it is damaged, or of an older version."""
-    if schema.get("format") != 2:
+    if schema.get("format") != FORMAT:
         raise DataError(
-            f"schema: format {schema.get('format')!r}, expected 2: the model was trained with "
-            f"another version of jaxnet; train it again"
+            f"schema: format {schema.get('format')!r}, expected {FORMAT}: the model was trained "
+            f"with another version of jaxnet; train it again"
         )
     return Ready(schema, features.prepare(schema))
 
@@ -62,17 +64,18 @@ def encode(known: Ready, x: Any, what: str = "X") -> Encoded:
     return Encoded(found, warnings, features.unseen(known.encoder, cells, places))
 
 
-def describe(unseen: Mapping[str, int], rows: int) -> list[str]:
-    """A sentence for each column with cells that training has not seen the like of.
-
-    >>> describe({"job": 3}, 10)
-    ["column 'job': 3 of 10 cells are unlike any in the training rows"]
-    """
-    return [
-        f"column {name!r}: {number} of {rows} cells are unlike any in the training rows"
-        for name, number in unseen.items()
-        if number
-    ]
+def describe(known: Ready, unseen: Mapping[str, int], rows: int) -> tuple[str, ...]:
+    """A sentence for each column with cells that training has not seen the like of."""
+    said = []
+    for name, number in unseen.items():
+        what = (
+            "are missing, and training had none missing: taken as the median"
+            if name in known.encoder.numeric
+            else "hold no category that training learned: taken as unknown"
+        )
+        if number:
+            said.append(f"column {name!r}: {number:,} of {rows:,} cells {what}")
+    return tuple(said)
 
 
 def _read(known: Ready, x: Any, what: str) -> Frame | Array:

@@ -12,11 +12,11 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from jaxnet.data import dataset
+from jaxnet.data.new_rows import describe
 from jaxnet.errors import DataError, DataWarning, UserError
 from jaxnet.estimator import labels, rows, training
 from jaxnet.estimator.labels import Array
 from jaxnet.estimator.parameters import config_of, default
-from jaxnet.inference.findings import sentences
 
 
 class JaxnetClassifier(ClassifierMixin, BaseEstimator):
@@ -289,7 +289,7 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
         x = rows.checked(self, X, reset=False)
         known = dataset.encoder(found.schema)
         encoded = dataset.encode_frame(known, x)
-        said = sentences(known, encoded.warnings, encoded.unseen, len(encoded.x))
+        said = (*encoded.warnings, *describe(known, encoded.unseen, len(encoded.x)))
         if said:
             warnings.warn("; ".join(said), DataWarning, stacklevel=3)
         return training.logits(found, encoded.x)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jaxnet.data.new_rows import Encoded, Ready
+from jaxnet.data.new_rows import Encoded, Ready, describe
 
 
 class Findings:
@@ -38,23 +37,8 @@ class Rows(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def sentences(
-    known: Ready, warnings: Sequence[str], unseen: Mapping[str, int], rows: int
-) -> tuple[str, ...]:
-    """The warnings, and a sentence for each column with cells that training has not seen."""
-    numeric = set(known.encoder.numeric)
-    said = []
-    for name, number in unseen.items():
-        what = (
-            "are missing, and training had none missing: taken as the median"
-            if name in numeric
-            else "hold no category that training learned: taken as unknown"
-        )
-        said.append(f"column {name!r}: {number:,} of {rows:,} cells {what}")
-    return (*warnings, *said)
-
-
 def summed_up(known: Ready, findings: Findings) -> Rows:
     """The findings of all pieces."""
-    said = sentences(known, tuple(findings.warnings), findings.unseen, findings.rows)
+    unseen = describe(known, findings.unseen, findings.rows)
+    said = (*findings.warnings, *unseen)
     return Rows(findings.rows, dict(findings.unseen), said)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxnet.data import dataset
-from jaxnet.data.new_rows import Ready
+from jaxnet.data.new_rows import FORMAT, Ready
 from jaxnet.errors import JaxnetError, RunDirectoryError
 from jaxnet.inference.model import Model
 from jaxnet.nn import activations, embedding
@@ -22,7 +22,6 @@ from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.tasks import TASKS, find_task
 
-_FORMAT = 2  # of schema.json
 _PRECISIONS = ("float32", "bfloat16", "float16")
 _PARAMETRISATIONS = ("standard", "ntk")
 
@@ -143,9 +142,9 @@ def _ready(path: Path, schema: Any) -> Ready:
     """The schema made ready to encode."""
     _need(isinstance(schema, dict), "not a mapping")
     found = schema.get("format")
-    if found != _FORMAT:
+    if found != FORMAT:
         raise RunDirectoryError(
-            f"{path}: format {found!r}, and this version of jaxnet reads format {_FORMAT}: "
+            f"{path}: format {found!r}, and this version of jaxnet reads format {FORMAT}: "
             f"train again, or use the version that trained it"
         )
     return dataset.encoder(schema)

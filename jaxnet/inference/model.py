@@ -10,9 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxnet.data import dataset
-from jaxnet.data.new_rows import Encoded, Ready
+from jaxnet.data.new_rows import Encoded, Ready, describe
 from jaxnet.errors import DataWarning
-from jaxnet.inference.findings import sentences
 from jaxnet.nn.embedding import Network
 from jaxnet.training import evaluate
 from jaxnet.training.epoch import network_options
@@ -80,7 +79,7 @@ class Model(NamedTuple):
     def _encoded(self, x: Any) -> np.ndarray:
         """Inputs of the network; what is odd about the rows is one Python warning a call."""
         found: Encoded = dataset.encode_frame(self.encoder, x)
-        said = sentences(self.encoder, found.warnings, found.unseen, len(found.x))
+        said = (*found.warnings, *describe(self.encoder, found.unseen, len(found.x)))
         if said:
             warnings.warn("; ".join(said), DataWarning, stacklevel=3)
         return found.x

@@ -70,11 +70,10 @@ def test_the_schema_is_json_and_enough_to_predict_with():
     found = data.from_tables(given, given, task="binary")
     schema = json.loads(json.dumps(found.schema, allow_nan=False))
     assert schema == found.schema
-    np.testing.assert_array_equal(data.encode(schema, given.x), found.x_test)
-    np.testing.assert_array_equal(data.encode(schema, given), found.x_test)
-    np.testing.assert_array_equal(data.targets_of(schema, given), found.y_test)
-    assert data.has_targets(schema, given)
-    assert data.encode(schema, given.x[:0]).shape == (0, 3)
+    np.testing.assert_array_equal(data.encode_frame(schema, given.x).x, found.x_test)
+    np.testing.assert_array_equal(data.encode_frame(schema, given).x, found.x_test)
+    np.testing.assert_array_equal(data.labels_of(schema, given).targets, found.y_test)
+    assert data.encode_frame(schema, given.x[:0]).x.shape == (0, 3)
 
 
 def test_what_the_schema_says():
@@ -146,7 +145,7 @@ def test_a_test_table_is_kept_as_it_is():
     assert found.schema["split"]["test"] == 0.0
     assert found.schema["split"]["test_given"]
     np.testing.assert_array_equal(found.y_test, held_out.y)
-    np.testing.assert_array_equal(found.x_test, data.encode(found.schema, held_out.x))
+    np.testing.assert_array_equal(found.x_test, data.encode_frame(found.schema, held_out.x).x)
 
 
 def test_split_test_is_unused_with_a_test_table():
@@ -233,21 +232,21 @@ def test_warnings_of_labels_without_positive_rows():
 
 def test_new_arrays_that_do_not_fit():
     schema = data.prepare("binary", source="breast_cancer").schema
-    assert refusal(data.encode, schema, np.zeros((2, 29))) == (
+    assert refusal(data.encode_frame, schema, np.zeros((2, 29))) == (
         "X: expected 30 columns ('mean radius', 'mean texture', 'mean perimeter', 'mean area', "
         "'mean smoothness', 'mean compactness', 'mean concavity', 'mean concave points', "
         "'mean symmetry', 'mean fractal dimension', 'radius error', 'texture error' and 18 more), "
         "given 29: an array of shape (2, 29)"
     )
-    assert refusal(data.encode, schema, np.zeros(30)).endswith("one row: X.reshape(1, -1)")
+    assert refusal(data.encode_frame, schema, np.zeros(30)).endswith("one row: X.reshape(1, -1)")
     bad = np.zeros((2, 30))
     bad[1, 2] = np.inf
-    assert refusal(data.encode, schema, bad).startswith(
+    assert refusal(data.encode_frame, schema, bad).startswith(
         "X: row 1 (counted from 0), column 'mean perimeter' (2) is inf: features must be finite"
     )
     unknown = Table(np.zeros((2, 30)), np.array([0, 2]), ())
-    assert "unknown class 2. Known classes: 0, 1" in refusal(data.targets_of, schema, unknown)
-    assert refusal(data.encode, {**schema, "format": 1}, bad) == (
+    assert "unknown class 2. Known classes: 0, 1" in refusal(data.labels_of, schema, unknown)
+    assert refusal(data.encode_frame, {**schema, "format": 1}, bad) == (
         "schema: format 1, expected 2: the model was trained with another version of jaxnet; "
         "train it again"
     )

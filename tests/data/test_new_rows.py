@@ -157,9 +157,11 @@ def test_what_training_has_not_seen_is_counted(trained):
         trained.schema, typed(**{**new, "pay": [median] * 2}, team=["q"] * 2)
     )
     np.testing.assert_array_equal(found.x[:, 1], filled.x[:, 1])
-    assert describe(found.unseen, 2)[1:2] == [
-        "column 'job': 1 of 2 cells are unlike any in the training rows"
-    ]
+    assert describe(data.encoder(trained.schema), found.unseen, 2)[:2] == (
+        "column 'pay': 2 of 2 cells are missing, and training had none missing: taken as the "
+        "median",
+        "column 'job': 1 of 2 cells hold no category that training learned: taken as unknown",
+    )
 
 
 def test_numbers_written_otherwise_are_the_same_numbers(trained):
@@ -199,7 +201,7 @@ def test_truth_values_are_the_same_in_text_and_in_types(trained_on):
     words = ["True", "False", "", "True"] * 5
     train = trained_on(x=words if trained_on is text else values)
     schema = data.from_frames(train, ["a", "b"] * 10, task="binary", validation=0.0).schema
-    expected = data.encode(schema, typed(x=values[:4]))
+    expected = data.encode_frame(schema, typed(x=values[:4])).x
     assert expected[:, 1].tolist() == [0, 0, 1, 0]
     assert expected[0, 0] != expected[1, 0]
     for same in (
@@ -208,10 +210,10 @@ def test_truth_values_are_the_same_in_text_and_in_types(trained_on):
         typed(x=["true", "0", None, "True"]),
         typed(x=[1.0, 0.0, None, 1.0]),
     ):
-        np.testing.assert_array_equal(data.encode(schema, same), expected)
+        np.testing.assert_array_equal(data.encode_frame(schema, same).x, expected)
     for other in (text(x=["true", "yes"]), typed(x=[1, 2])):
         with pytest.raises(DataError, match=r"column 'x' is numeric and holds .*, neither true"):
-            data.encode(schema, other)
+            data.encode_frame(schema, other)
 
 
 @pytest.mark.parametrize(
@@ -228,4 +230,4 @@ def test_truth_values_are_the_same_in_text_and_in_types(trained_on):
 )
 def test_what_is_no_table(trained, x, said):
     with pytest.raises(DataError, match=f"^{said}"):
-        data.encode(trained.schema, x)
+        data.encode_frame(trained.schema, x)

@@ -73,12 +73,8 @@ def test_files_of_validation_and_test_are_kept(folder):
     )
     np.testing.assert_array_equal(found.x_val, found.x_test)
     frame = readers.read(folder / "other.csv")
-    np.testing.assert_array_equal(data.encode(found.schema, frame), found.x_test)
-    assert data.has_targets(found.schema, frame)
-    np.testing.assert_array_equal(data.targets_of(found.schema, frame), found.y_test)
-    assert not data.has_targets(
-        found.schema, frame._replace(columns=frame.columns.drop_columns("pays"))
-    )
+    np.testing.assert_array_equal(data.encode_frame(found.schema, frame).x, found.x_test)
+    np.testing.assert_array_equal(data.labels_of(found.schema, frame).targets, found.y_test)
 
 
 def test_a_part_that_does_not_fit_is_named(folder):
@@ -104,7 +100,9 @@ def test_unseen_cells_of_a_file_are_noted(folder):
     assert (
         prepare(folder, test="new.csv")
         .notes[-1]
-        .endswith("new.csv: column 'job': 30 of 30 cells are unlike any in the training rows")
+        .endswith(
+            "new.csv: column 'job': 30 of 30 cells hold no category that training learned: taken as unknown"
+        )
     )
 
 
@@ -114,7 +112,7 @@ def test_the_positive_class_is_the_second(folder):
     np.testing.assert_array_equal(turned.y_test, 1 - found.y_test)
     assert turned.schema["train_counts"] == found.schema["train_counts"][::-1]
     frame = readers.read(folder / "train.csv")
-    targets = data.targets_of(turned.schema, frame)
+    targets = data.labels_of(turned.schema, frame).targets
     np.testing.assert_array_equal(targets[turned.rows.train], turned.y_train)
     assert "has no class 'maybe'. Classes: 'no', 'yes'" in refusal(folder, positive="maybe")
 
@@ -200,7 +198,7 @@ def test_columns_of_labels_and_names_in_one_column(folder):
     np.testing.assert_array_equal(one.y_train, two.y_train)
     assert "30 of 120 rows have no label" in one.notes
     frame = readers.read(folder / "tags.csv")
-    targets = data.targets_of(one.schema, frame)
+    targets = data.labels_of(one.schema, frame).targets
     np.testing.assert_array_equal(targets[one.rows.test], one.y_test)
 
 
@@ -230,7 +228,7 @@ def test_arrays_take_wishes_too(tmp_path):
     assert found.schema["inputs"] == ["size", "kind=0", "kind=1", "kind=2"]
     assert found.schema["target"]["columns"] == ["y"]
     assert not set(found.rows.train // 6) & set(found.rows.test // 6)
-    encoded = data.encode(found.schema, x[:, :2])
+    encoded = data.encode_frame(found.schema, x[:, :2]).x
     np.testing.assert_array_equal(encoded[found.rows.test], found.x_test)
 
 

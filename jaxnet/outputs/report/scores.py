@@ -7,12 +7,10 @@ from jaxnet.outputs.report.layout import Column, heading, section, table
 from jaxnet.outputs.report.markup import Html, element, figure_of, join, shorten
 from jaxnet.outputs.report.reading import Records, mapping
 
-_PARTS = ("train", "validation", "test")
-
 
 def section_scores(records: Records) -> Html | None:
     """A row a metric, a column a part of the data."""
-    parts = [part for part in _PARTS if records.scores(part)]
+    parts = [part for part in words.PARTS if records.scores(part)]
     if not parts:
         return None
     aliases = words.ALIASES.get(records.task, set())
