@@ -1,9 +1,10 @@
 """A config knows no jax, so it lists names; here they are held equal to what the rooms register."""
 
-from jaxnet.config import names
-from jaxnet.data import builtin, encoding
+from jaxnet.config import check_data, names
+from jaxnet.data import builtin, columns, encoding, readers
 from jaxnet.nn import activations, mlp
-from jaxnet.training import engines
+from jaxnet.outputs import predictions
+from jaxnet.training import engines, thresholds
 from jaxnet.training.tasks import TASKS
 
 
@@ -24,3 +25,14 @@ def test_gradients():
 def test_data():
     assert set(names.BUILTIN_SOURCES) == set(builtin.BUILTIN_SOURCES)
     assert set(names.SCALES) == set(encoding.HOWS)
+    assert names.COLUMN_KINDS == columns.KINDS
+
+
+def test_rules_of_thresholds():
+    assert names.THRESHOLD_RULES["binary"] == thresholds.RULES
+    assert set(names.THRESHOLD_RULES) == set(TASKS)
+
+
+def test_files_of_rows():
+    assert set(check_data.TABLES) == set(predictions.SUFFIXES)
+    assert set(check_data.TABLES) == set(readers.SUFFIXES)

@@ -117,28 +117,32 @@ def infer(frame: Frame, wishes: Wishes) -> Typed:
 
 def read_numbers(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
     """A column that must be numeric. Raises DataError, with the line, for a cell that is none."""
-    found = numbers.of(frame.columns.column(name), missing)
-    if found is None:
-        raise _no_feature(frame, name)
-    if found.odd.size:
-        raise _refusal(
-            frame, name, found.odd, "no number",
-            "mend it, leave the cell empty, or train with data.missing: [...], if it means missing",
-        )  # fmt: skip
+    fix = "mend it, leave the cell empty, or train with data.missing: [...], if it means missing"
+    found = _read(frame, name, missing, numbers.of, "no number", fix)
     _refuse_infinite(frame, name, found)
     return found
 
 
 def read_booleans(frame: Frame, name: str, missing: tuple[str, ...]) -> Numbers:
     """A column that held truth values in training: 0 and 1. Raises DataError as `read_numbers`."""
-    found = numbers.booleans(frame.columns.column(name), missing)
+    fix = "mend it, or leave the cell empty to make it missing"
+    return _read(frame, name, missing, numbers.booleans, "neither true nor false", fix)
+
+
+def _read(
+    frame: Frame,
+    name: str,
+    missing: tuple[str, ...],
+    read: Callable[..., Numbers | None],
+    odd: str,
+    fix: str,
+) -> Numbers:
+    """The cells of a column; odd: what a cell is that `read` cannot take, and what to do."""
+    found = read(frame.columns.column(name), missing)
     if found is None:
         raise _no_feature(frame, name)
     if found.odd.size:
-        raise _refusal(
-            frame, name, found.odd, "neither true nor false",
-            "mend it, or leave the cell empty to make it missing",
-        )  # fmt: skip
+        raise _refusal(frame, name, found.odd, odd, fix)
     return found
 
 
@@ -229,7 +233,7 @@ def _numeric(name: str, found: Numbers) -> _Found:
     cells = found.values
     warnings: tuple[str, ...] = ()
     whole = np.all((cells == np.floor(cells)) & (np.abs(cells) < numbers.FLOAT64_WHOLE))
-    if len(cells) >= _FEW and whole and _counts_up(cells):
+    if len(cells) >= _FEW and whole and counts_up(cells):
         warnings = (
             f"column {name!r} holds another whole number in every row, like a row number; if it is "
             f"one: data.drop: [{name}]",
@@ -237,7 +241,7 @@ def _numeric(name: str, found: Numbers) -> _Found:
     return _Found(found, warnings)
 
 
-def _counts_up(cells: Array) -> bool:
+def counts_up(cells: Array) -> bool:
     """Rising from row to row, or the whole numbers of a range in any order."""
     if np.all(np.diff(cells) > 0):
         return True

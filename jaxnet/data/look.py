@@ -192,13 +192,8 @@ def _why_number(name: str, typed: Typed) -> str:
     cells = typed.numbers[name]
     if len(cells) < _FEW or not np.all(cells == np.floor(cells)):  # a missing cell is not whole
         return ""
-    if len(np.unique(cells)) < len(cells):
-        return ""
-    rising = bool(np.all(np.diff(cells) > 0))
-    dense = bool(cells.max() - cells.min() == len(cells) - 1)
-    if rising or dense or _NAME_OF_ID.fullmatch(name):
-        return "another whole number in every row"
-    return ""
+    named = _NAME_OF_ID.fullmatch(name) and len(np.unique(cells)) == len(cells)
+    return "another whole number in every row" if named or columns.counts_up(cells) else ""
 
 
 def _is_shared(name: str, frame: Frame, typed: Typed) -> bool:
