@@ -10,6 +10,7 @@ import numpy as np
 from jaxnet.config import METRIC_DIRECTIONS, Config
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import NonFiniteError, UserError
+from jaxnet.nn import embedding
 from jaxnet.nn.losses import LOSSES, Loss
 from jaxnet.training import state as states
 from jaxnet.training import weights
@@ -43,6 +44,12 @@ class Job(NamedTuple):
     numeric: tuple[int, int]
     output_bias: np.ndarray | None
     plan: Plan
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Sizes of the layers as they are multiplied, the embeddings among the inputs."""
+        inputs = embedding.first_inputs(self.sizes[0], self.embeddings, self.numeric)
+        return (inputs, *self.sizes[1:])
 
 
 def registered_losses() -> tuple[str, ...]:

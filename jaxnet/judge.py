@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxnet.config import Config
 from jaxnet.data.dataset import Dataset
+from jaxnet.data.splits import PARTS
 from jaxnet.errors import NonFiniteError
 from jaxnet.job import Job
 from jaxnet.nn import embedding
@@ -23,7 +24,6 @@ from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.tasks import as_targets
 from jaxnet.training.thresholds import Decision, choose
 
-PARTS = ("train", "validation", "test")
 Part: TypeAlias = tuple[np.ndarray, np.ndarray]  # x and y
 
 
@@ -47,13 +47,13 @@ def judge(
     data: Dataset,
     fitted: Fitted,
     *,
-    explain: bool = True,
     poll: Callable[[], None] = lambda: None,
 ) -> Judged:
     """Calibrate and tune on the validation rows, then measure every part.
 
+    What columns matter and the proof of the gradient are for the report, and left out without it.
+
     Args:
-        explain: whether to measure what columns matter and prove the gradient, for the report.
         poll: called now and then; what it raises stops the work.
 
     Raises:
@@ -86,7 +86,7 @@ def judge(
         if scaling is not None and scaling.fitted and part != "train" and len(y)
     }
     explained = _NOT
-    if explain:
+    if config.report:
         explained = _explain(config, job, data, parts, fitted, logits, temperature, poll)
     record = evaluation.record(
         summaries, calibration=scaling, changed=changed, decision=decision, **explained

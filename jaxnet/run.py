@@ -79,28 +79,23 @@ def train(
     ['test', 'train', 'validation']
     """
     begun = time.perf_counter()
-    if resume and run_dir is not None and Path(run_dir).is_dir() and any(Path(run_dir).iterdir()):
-        raise UserError(f"{run_dir}: runs leave no checkpoints yet to resume from; start a new one")
+    _refuse_resuming(resume, run_dir)
     config = load_config(config, overrides, extra_losses=registered_losses())
     reading = time.perf_counter()
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
-    widths = (embedding.first_inputs(job.sizes[0], job.embeddings, job.numeric), *job.sizes[1:])
-    pinned = fit_threads and threads.pin(threads.choose(widths, job.program.batch_size))
+    pinned = fit_threads and threads.pin(threads.choose(job.widths, job.program.batch_size))
     enable_compilation_cache()
-    doubts = selfcheck()
-    directory = run_directory.create(
-        run_directory.default_path(config.name) if run_dir is None else run_dir
-    )
+    warnings = (*selfcheck(), *data.warnings, *_nothing_held_out(config, data))
+    place = run_directory.default_path(config.name) if run_dir is None else run_dir
+    directory = run_directory.create(place)
     with _status(directory, command, threads=1 if pinned else None):
-        warnings = (*doubts, *data.warnings, *_nothing_held_out(config, data))
         _write_beginning(directory, config, data, warnings)
         with _watching(config, data, warnings, directory, progress, poll) as watch:
             fitted = train_job(config, job, data, watch)
         judging = time.perf_counter()
-        judged = judge(config, job, data, fitted, explain=config.report, poll=poll)
-        metrics = _write_end(directory, judged)
+        metrics = _write_end(directory, judge(config, job, data, fitted, poll=poll))
         seconds |= fitted.seconds
         seconds["evaluate"] += time.perf_counter() - judging
         seconds["total"] = time.perf_counter() - begun
@@ -109,6 +104,12 @@ def train(
     if config.report:
         report.write(directory)
     return Run(directory.path, metrics)
+
+
+def _refuse_resuming(resume: bool, run_dir: str | Path | None) -> None:
+    """There is nothing yet that a directory with something in it could be resumed from."""
+    if resume and run_dir is not None and Path(run_dir).is_dir() and any(Path(run_dir).iterdir()):
+        raise UserError(f"{run_dir}: runs leave no checkpoints yet to resume from; start a new one")
 
 
 def load_data(config: Config) -> Dataset:
