@@ -112,8 +112,7 @@ def _numeric(config: Config, schema: Mapping[str, Any]) -> tuple[int, int]:
 def _batch_size(wanted: int | None, rows: int) -> int:
     """Rows of one update: a power of two near an eighth of them, where none is asked for.
 
-    Of few rows a large batch leaves too few updates: iris, 105 training rows, had a mean log loss
-    of 0.208 with batches of all rows and 0.102 with batches of 16 (five seeds).
+    Of few rows a large batch leaves too few updates (scripts/bench_defaults.py).
 
     >>> _batch_size(None, 105), _batch_size(None, 400), _batch_size(None, 9000), _batch_size(64, 9)
     (16, 32, 128, 9)
