@@ -101,7 +101,8 @@ def test_unseen_cells_of_a_file_are_noted(folder):
         prepare(folder, test="new.csv")
         .notes[-1]
         .endswith(
-            "new.csv: column 'job': 30 of 30 cells hold no category that training learned: taken as unknown"
+            "new.csv: column 'job': 30 of 30 cells hold no category that training learned: "
+            "taken as unknown"
         )
     )
 
