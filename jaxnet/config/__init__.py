@@ -18,6 +18,7 @@ from jaxnet.config.names import OUTPUT_ACTIVATIONS as OUTPUT_ACTIVATIONS
 from jaxnet.config.names import SCHEDULES as SCHEDULES
 from jaxnet.config.names import TASK_ACTIVATIONS as TASK_ACTIVATIONS
 from jaxnet.config.names import TASKS as TASKS
+from jaxnet.config.schema import CheckpointsConfig as CheckpointsConfig
 from jaxnet.config.schema import Config as Config
 from jaxnet.config.schema import DataConfig as DataConfig
 from jaxnet.config.schema import EarlyStoppingConfig as EarlyStoppingConfig

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from jaxnet.config import names
 from jaxnet.config.problems import KeyPath
-from jaxnet.config.schema import Config, LossConfig, OptimizerConfig, ScheduleConfig, default_b2
+from jaxnet.config.schema import (
+    Config,
+    LossConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    Section,
+    default_b2,
+)
 
 Found = Iterator[tuple[KeyPath, str]]
 Named = LossConfig | OptimizerConfig | ScheduleConfig
@@ -40,7 +47,7 @@ def _not_taken(section: Named, path: KeyPath, taken: Mapping[str, tuple[str, ...
             yield (*path, option), f"{chosen} does not take it, only {owners}; remove it"
 
 
-def _unchanged(section: Named, option: str) -> bool:
+def _unchanged(section: Section, option: str) -> bool:
     """Whether an option is at a default: what a resolved config spells out is no mistake."""
     defaults = _B2 if option == "b2" else (type(section).model_fields[option].default,)
     return getattr(section, option) in defaults
@@ -63,6 +70,14 @@ def metric(config: Config) -> Found:
         valid = ", ".join(names.METRICS[config.task])
         text = f"{stopping.metric} is for task: multilabel; for task: {config.task}: {valid}"
         yield ("training", "early_stopping", "metric"), text
+
+
+def skips(config: Config) -> Found:
+    """A limit of skipped steps exists where steps are skipped."""
+    section = config.training
+    if section.on_nan != "skip" and not _unchanged(section, "skip_limit"):
+        text = "is used with training.on_nan: skip only; set it or remove this"
+        yield ("training", "skip_limit"), text
 
 
 def weights(config: Config) -> Found:

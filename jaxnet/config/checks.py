@@ -38,6 +38,7 @@ CHECKS = (
     Check(check_options.optimizer, ("optimizer.name",)),
     Check(check_options.schedule, ("optimizer.schedule.name",)),
     Check(check_options.metric, ("task",)),
+    Check(check_options.skips, ("training.on_nan",)),
     Check(check_options.weights, ("task", "loss.name")),
     Check(check_options.decision, ("task", "decision.threshold")),
 )

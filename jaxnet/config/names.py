@@ -131,6 +131,10 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
+# What a step whose loss or gradient is not finite leads to.
+OnNan = Literal["stop", "skip"]
+ON_NAN: tuple[str, ...] = get_args(OnNan)
+
 Metric = Literal["log_loss", "loss", "accuracy", "micro_f1", "hamming_loss", "subset_accuracy"]
 # Metrics that early stopping may watch, per task.
 METRICS: dict[str, tuple[str, ...]] = {

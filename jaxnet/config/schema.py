@@ -221,6 +221,25 @@ class TrainingConfig(Section):
     """Type of the products: float32, or bfloat16 with float32 parameters and sums."""
     early_stopping: EarlyStoppingConfig | None = EarlyStoppingConfig()
     """Stop on a validation metric; null trains every epoch."""
+    on_nan: names.OnNan = "stop"
+    """A step that is not finite: stop saves the last good state and fails; skip leaves it out."""
+    skip_limit: Size = 10
+    """Steps that on_nan: skip leaves out before the run stops after all."""
+
+
+class CheckpointsConfig(Section):
+    """When the state of a run is saved to go on from, and which of the files stay."""
+
+    every_seconds: Rate | None = 30.0
+    """Seconds of training between two checkpoints; null: none by time."""
+    every_steps: Size | None = None
+    """Updates between two checkpoints, beside the seconds; null: none by updates."""
+    keep: Annotated[int, Field(ge=2, le=1_000_000)] = 3
+    """Newest checkpoints that stay."""
+    keep_every_steps: Size | None = None
+    """Checkpoints whose number of updates is a multiple of this stay too."""
+    keep_every_seconds: Rate | None = None
+    """The first checkpoint of each such span of training time stays too."""
 
 
 class CostConfig(Section):
@@ -266,6 +285,8 @@ class Config(Section):
     """The optimizer."""
     training: TrainingConfig = TrainingConfig()
     """The run itself."""
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
+    """When the run is saved, to go on from."""
     decision: DecisionConfig = DecisionConfig()
     """Calibration and thresholds."""
     report: bool = True

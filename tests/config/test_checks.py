@@ -96,6 +96,21 @@ def test_labels_are_averaged_only_where_a_row_has_labels() -> None:
     assert found("multilabel", loss__labels="mean") == {}
 
 
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"training__on_nan": "skip", "training__skip_limit": 3}, set()),
+        ({"training__on_nan": "skip"}, set()),
+        ({"training__on_nan": "stop", "training__skip_limit": 10}, set()),  # as dumped
+        ({"training__skip_limit": 3}, {"training.skip_limit"}),
+        ({"training__skip_limit": 0}, {"training.skip_limit"}),
+        ({"training__on_nan": "ignore", "training__skip_limit": 3}, {"training.on_nan"}),
+    ],
+)
+def test_a_limit_belongs_to_skipping(given: dict[str, object], refused: set[str]) -> None:
+    assert set(found(**given)) == refused
+
+
 @pytest.mark.parametrize("task", names.TASKS)
 @pytest.mark.parametrize("metric", names.METRIC_DIRECTIONS)
 def test_metrics_belong_to_tasks(task: str, metric: str) -> None:

@@ -40,7 +40,8 @@ CONFIGS = {
         "data": {"source": "digits"},
         "model": {"hidden": []},
         "optimizer": {"name": "lion", "eps": 1e-8, "schedule": {"name": "exponential"}},
-        "training": {"early_stopping": None},
+        "training": {"early_stopping": None, "on_nan": "skip", "skip_limit": 3},
+        "checkpoints": {"every_seconds": None, "keep_every_seconds": 600},
     },
 }
 

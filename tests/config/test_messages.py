@@ -8,7 +8,7 @@ from jaxnet.config import load_config
 from jaxnet.errors import ConfigError
 
 GOOD = "task: binary\ndata: {source: breast_cancer}\n"
-TOP = "(valid: task, data, model, loss, optimizer, training, decision, report)"
+TOP = "(valid: task, data, model, loss, optimizer, training, checkpoints, decision, report)"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ TOP = "(valid: task, data, model, loss, optimizer, training, decision, report)"
         pytest.param(
             GOOD + "zzz: 1\n",
             "c.yaml:3:1: zzz: unknown key; valid: task, data, model, loss, optimizer, training, "
-            "decision, report",
+            "checkpoints, decision, report",
             id="key like nothing",
         ),
         pytest.param(

@@ -31,6 +31,11 @@ BASE = {"task": "binary", "data": {"source": "breast_cancer"}}
         ("training.batch_size", [1, 2**24], [0, 2**24 + 1]),
         ("training.seed", [0, 2**32 - 1], [-1, 2**32]),
         ("training.early_stopping.patience", [1], [0]),
+        ("checkpoints.every_seconds", [None, 0.1, 3600], [0, -1]),
+        ("checkpoints.every_steps", [None, 1, 10**6], [0, -1, 10**7]),
+        ("checkpoints.keep", [2, 100], [1, 0, 10**7]),
+        ("checkpoints.keep_every_steps", [None, 1], [0, -1]),
+        ("checkpoints.keep_every_seconds", [None, 0.5], [0, -1]),
     ],
 )
 def test_ranges(key: str, inside: list[object], outside: list[object]) -> None:
@@ -78,6 +83,13 @@ def test_every_key_has_a_description(path: tuple[str, ...]) -> None:
     assert field.description
     assert field.description.endswith(".")
     assert len(field.description) <= 100
+
+
+def test_a_run_may_be_saved_at_its_end_only() -> None:
+    given = {"every_seconds": None, "every_steps": None}
+    config = load_config(BASE, {"checkpoints": given, "training.on_nan": "skip"})
+    assert (config.checkpoints.every_seconds, config.checkpoints.every_steps) == (None, None)
+    assert config.checkpoints.keep == 3
 
 
 def test_the_json_schema_knows_what_the_config_knows() -> None:
