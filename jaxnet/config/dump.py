@@ -51,7 +51,7 @@ def _lines(values: Mapping[str, Any], above: KeyPath, comments: bool) -> Iterato
         path = (*above, key)
         start = "  " * len(above) + f"{_text(str(key))}:"
         below = isinstance(value, Mapping) and bool(value)
-        yield _commented(start if below else f"{start} {_flow(value)}", path, comments)
+        yield _commented(start if below else f"{start} {flow(value)}", path, comments)
         if below:
             yield from _lines(value, path, comments)
 
@@ -63,13 +63,13 @@ def _commented(line: str, path: KeyPath, comments: bool) -> str:
     return f"{line:<{_COMMENT_COLUMN - 1}} # {field.description}"
 
 
-def _flow(value: Any) -> str:
-    """A value on one line."""
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
     if isinstance(value, Mapping):
-        items = (f"{_text(str(key))}: {_flow(item)}" for key, item in value.items())
+        items = (f"{_text(str(key))}: {flow(item)}" for key, item in value.items())
         return "{" + ", ".join(items) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
+        return "[" + ", ".join(flow(item) for item in value) + "]"
     if value is None:
         return "null"
     if isinstance(value, bool):
