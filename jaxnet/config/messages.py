@@ -93,6 +93,8 @@ def _wrong_value(error: ErrorDetails, path: KeyPath) -> str:
     value, kind, limits = error["input"], error["type"], error.get("ctx", {})
     if kind == "unknown_choice":
         return _wrong_choice(value, limits["choices"])
+    if kind == "float32":
+        return str(limits["text"])
     if kind == "one_of_several":
         return f"expected {limits['expected']}, got {_got(value)}"
     if kind == "literal_error":

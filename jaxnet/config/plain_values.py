@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
-from jaxnet.config.problems import KeyPath, Mark, Marks, Problem
+from jaxnet.config.problems import KeyPath, Mark, Marks, Problem, shown
+from jaxnet.config.scalars import MOST_DIGITS
 from jaxnet.config.source import MOST_LEVELS, Source
+
+_TOO_LONG = f"a number of more than {MOST_DIGITS} digits is too long"
 
 
 def from_python(value: Any, mark: Mark) -> Source:
@@ -23,11 +26,8 @@ def from_python(value: Any, mark: Mark) -> Source:
 
 def _convert(value: Any, path: KeyPath, mark: Mark, source: Source) -> Any:
     source.marks[path] = Marks(mark, mark)
-    if value is None or type(value) in (bool, int, float, str):
-        return value
     if len(path) > MOST_LEVELS:
-        problem = Problem(mark, path, f"nested more than {MOST_LEVELS} levels deep")
-        source.problems.append(problem)
+        _refuse(f"nested more than {MOST_LEVELS} levels deep", path, mark, source)
         return None
     if isinstance(value, Mapping):
         return _convert_mapping(value, path, mark, source)
@@ -36,13 +36,31 @@ def _convert(value: Any, path: KeyPath, mark: Mark, source: Source) -> Any:
     if isinstance(value, os.PathLike):
         return _convert(os.fspath(value), path, mark, source)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
+        value = value.item()
+    return _convert_scalar(value, path, mark, source)
+
+
+def _convert_scalar(value: Any, path: KeyPath, mark: Mark, source: Source) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
     for kind in (int, float, str):  # subclasses, enumerations among them
         if isinstance(value, kind):
-            return kind(value)
-    text = f"a config cannot hold a value of type {type(value).__name__}"
-    source.problems.append(Problem(mark, path, text))
+            plain = kind(value)
+            if isinstance(plain, int) and _too_long(plain):
+                _refuse(_TOO_LONG, path, mark, source)
+                return None
+            return plain
+    _refuse(f"a config cannot hold a value of type {type(value).__name__}", path, mark, source)
     return None
+
+
+def _refuse(text: str, path: KeyPath, mark: Mark, source: Source) -> None:
+    source.problems.append(Problem(mark, path, text))
+
+
+def _too_long(value: int) -> bool:
+    """Whether Python might refuse to write the number down."""
+    return abs(value) >= 10**MOST_DIGITS
 
 
 def _convert_mapping(
@@ -51,9 +69,11 @@ def _convert_mapping(
     items = {}
     for key, item in value.items():
         # As in YAML, where the classes of {0: 1, 1: 5} are read as text.
-        if isinstance(key, str) or (type(key) is not bool and isinstance(key, Integral)):
+        whole = type(key) is not bool and isinstance(key, Integral)
+        if whole and _too_long(int(key)):
+            _refuse(f"as a key, {_TOO_LONG}", path, mark, source)
+        elif isinstance(key, str) or whole:
             items[str(key)] = _convert(item, (*path, str(key)), mark, source)
         else:
-            text = f"the key {key!r} is not text"
-            source.problems.append(Problem(mark, path, text))
+            _refuse(f"the key {shown(repr(key))} is not text", path, mark, source)
     return items

@@ -15,7 +15,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = {".nan", ".NaN", ".NAN"}
 # Python refuses to convert thousands of digits; no number of a config needs a hundred.
-_MOST_DIGITS = 100
+MOST_DIGITS = 100
 
 Scalar = str | int | float | bool | None
 
@@ -45,7 +45,7 @@ def _number(text: str) -> str | int | float:
         return float(text.replace(".", ""))
     for pattern, convert in _CONVERSIONS:
         if pattern.fullmatch(text):
-            if len(text) > _MOST_DIGITS:
+            if len(text) > MOST_DIGITS:
                 raise ValueError(f"a number of {len(text)} characters is too long")
             return convert(text)
     return text

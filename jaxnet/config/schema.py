@@ -9,16 +9,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from jaxnet.config import names
+from jaxnet.config.float32 import held, held_below_one
 from jaxnet.config.unions import ClassWeight, PosWeight, Target, Threshold
 
-Rate = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0)]
+Cost = Annotated[float, Field(ge=0)]
+# What training holds as float32.
+Rate = Annotated[float, Field(gt=0), AfterValidator(held)]
+NotNegative = Annotated[float, Field(ge=0), AfterValidator(held)]
+Share = Annotated[float, Field(ge=0, le=1), AfterValidator(held)]
+PositiveShare = Annotated[float, Field(gt=0, le=1), AfterValidator(held)]
+BelowOne = Annotated[float, Field(ge=0, lt=1), AfterValidator(held_below_one)]
+Decay = Annotated[float, Field(gt=0, lt=1), AfterValidator(held_below_one)]
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 # A YAML list is a Python list; `strict` would ask for a tuple. The items stay strict.
@@ -159,9 +174,9 @@ class ScheduleConfig(Section):
     """constant, cosine, warmup_cosine or exponential."""
     warmup: BelowOne = 0.05
     """warmup_cosine: fraction of all steps that warm up."""
-    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    final: Share = 0.0
     """cosine and warmup_cosine: the last rate as a fraction of learning_rate."""
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.1
+    decay: PositiveShare = 0.1
     """exponential: the last rate as a fraction of learning_rate."""
 
 
@@ -195,7 +210,7 @@ class OptimizerConfig(Section):
     """Change of the learning rate over the run."""
     clip_norm: Rate | None = None
     """Largest norm of the whole gradient; null does not clip."""
-    ema: Fraction | None = None
+    ema: Decay | None = None
     """Decay of an average of the parameters, used to predict (say 0.99); null is none."""
 
 
@@ -230,7 +245,7 @@ class TrainingConfig(Section):
 class CheckpointsConfig(Section):
     """When the state of a run is saved to go on from, and which of the files stay."""
 
-    every_seconds: Rate | None = 30.0
+    every_seconds: Seconds | None = 30.0
     """Seconds of training between two checkpoints; null: none by time."""
     every_steps: Size | None = None
     """Updates between two checkpoints, beside the seconds; null: none by updates."""
@@ -238,16 +253,16 @@ class CheckpointsConfig(Section):
     """Newest checkpoints that stay."""
     keep_every_steps: Size | None = None
     """Checkpoints whose number of updates is a multiple of this stay too."""
-    keep_every_seconds: Rate | None = None
+    keep_every_seconds: Seconds | None = None
     """The first checkpoint of each such span of training time stays too."""
 
 
 class CostConfig(Section):
     """What mistakes cost, for decision.threshold: cost."""
 
-    false_positive: NotNegative = 1.0
+    false_positive: Cost = 1.0
     """Cost of deciding the positive class for a negative row."""
-    false_negative: NotNegative = 1.0
+    false_negative: Cost = 1.0
     """Cost of deciding the negative class for a positive row."""
 
 

@@ -13,7 +13,9 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from jaxnet.config.float32 import held
 from jaxnet.config.names import THRESHOLD_RULES
+from jaxnet.config.problems import shown
 
 _NAME = {"type": "string", "minLength": 1}
 _WEIGHT = {"type": "number", "minimum": 0}
@@ -51,7 +53,7 @@ def _weights(value: Any) -> dict[str, float] | None:
     """Weights by name, or None where the value is none."""
     named = isinstance(value, dict) and all(isinstance(key, str) for key in value)
     if named and value and all(map(_is_weight, value.values())):
-        return {key: float(weight) for key, weight in value.items()}
+        return {key: held(weight, f"{shown(key)}: ") for key, weight in value.items()}
     return None
 
 
@@ -68,7 +70,7 @@ def _pos_weight(value: Any) -> Any:
     if value is None or value == "balanced":
         return value
     if _is_weight(value):
-        return float(value)
+        return held(value)
     found = _weights(value)
     if found is None:
         raise _expected("balanced, a number, weights such as {label: 5.0}, or null")
