@@ -50,7 +50,8 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{shown(part)}" if text else shown(part)
+            name = shown(part) or "''"
+            text += f".{name}" if text else name
     return text
 
 
