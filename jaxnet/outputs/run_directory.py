@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError, RunFailed
+from jaxnet.files import remove_leftovers
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CHECKPOINT = re.compile(r"(last|best)-\d{9,}\.safetensors")
+_EVENT = b'{"time": '  # how the first line of events.jsonl begins
 
 
 class RunDirectory(NamedTuple):
@@ -79,6 +84,16 @@ class RunDirectory(NamedTuple):
         """The directory of the finished model."""
         return self.path / "model"
 
+    @property
+    def checkpoints(self) -> Path:
+        """The directory of what the run can go on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process whose run is under way; stays for good."""
+        return self.path / ".lock"
+
 
 def default_path(config_name: str, *, parent: Path | str = "runs") -> Path:
     """`runs/<config>-<time>`, a name that nothing has yet.
@@ -99,26 +114,113 @@ def default_path(config_name: str, *, parent: Path | str = "runs") -> Path:
     return candidate
 
 
-def create(path: Path | str) -> RunDirectory:
-    """Make a new run directory, with its parents, and claim it.
+def create_default(config_name: str, *, parent: Path | str = "runs") -> RunDirectory:
+    """Make `runs/<config>-<time>`, or with a number after it where that exists.
 
-    An existing directory is taken only while it is empty: nothing is ever overwritten. Of two runs
-    that start in the same directory at once, one gets it.
+    However many start at once, each gets a directory of its own.
+
+    Args:
+        config_name: the config's path or name; its last part without the suffix is used.
+        parent: the directory that holds the runs, relative to the working directory.
+
+    Raises:
+        RunDirectoryError: it cannot be made there.
+    """
+    while True:
+        path = default_path(config_name, parent=parent)
+        with _problems_are_the_users(path):
+            os.makedirs(path.parent, exist_ok=True)
+            try:
+                os.mkdir(path)
+            except FileExistsError:  # somebody was quicker
+                continue
+            return RunDirectory(path)
+
+
+def make(path: Path | str) -> RunDirectory:
+    """Make a directory, with its parents, unless it is there already; look at nothing in it.
 
     Args:
         path: the directory to be.
 
     Raises:
-        RunDirectoryError: it holds something, a file is in the way, or it cannot be written.
+        RunDirectoryError: a file is in the way, or it cannot be made.
     """
     run = RunDirectory(Path(path))
     with _problems_are_the_users(run.path):
         os.makedirs(run.path, exist_ok=True)
-        if os.listdir(run.path):
+    return run
+
+
+def claim(run: RunDirectory) -> None:
+    """Take an empty directory for a new run, by making its first file: nothing is overwritten.
+
+    Of two that claim it at once one gets it, also where files cannot be locked.
+
+    Args:
+        run: a directory that exists; a lock file in it does not count.
+
+    Raises:
+        RunDirectoryError: it holds something, or it cannot be written.
+    """
+    with _problems_are_the_users(run.path):
+        if set(os.listdir(run.path)) - {run.lock.name}:
             raise _taken(run.path)
         # O_EXCL: the one that makes the first file has the directory.
         os.close(os.open(run.events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+
+
+def create(path: Path | str) -> RunDirectory:
+    """Make a new run directory, with its parents, and claim it: `make`, then `claim`.
+
+    Args:
+        path: the directory to be; an existing one must be empty.
+
+    Raises:
+        RunDirectoryError: it holds something, a file is in the way, or it cannot be written.
+    """
+    run = make(path)
+    claim(run)
     return run
+
+
+def ours(run: RunDirectory) -> bool:
+    """Whether a run of jaxnet was ever started in a directory: status, events or checkpoints.
+
+    Args:
+        run: a directory, which need not exist.
+    """
+    return _has_status(run) or _has_events(run) or _has_checkpoints(run)
+
+
+def check_resumable(run: RunDirectory) -> None:
+    """Refuse to go on in a directory where somebody else's files have names of ours.
+
+    Args:
+        run: a directory; one without anything of ours is fine, a run starts afresh there.
+
+    Raises:
+        RunDirectoryError: no run was started here, and a run would overwrite what is here.
+    """
+    if ours(run):
+        return
+    taken = [path.name for path in _files(run) if os.path.lexists(path)]
+    if taken:
+        raise RunDirectoryError(
+            f"{run.path}: no run of jaxnet was started here, and going on would overwrite "
+            f"{', '.join(taken)}; name another directory: --run-dir DIR"
+        )
+
+
+def clear_temporary(run: RunDirectory) -> None:
+    """Remove half-written files that a killed process of a run left.
+
+    Args:
+        run: a directory of ours whose lock is held.
+    """
+    for directory in (run.path, run.model, run.checkpoints):
+        with contextlib.suppress(OSError):  # there is none, or they are in the way of nothing
+            remove_leftovers(directory)
 
 
 def open_existing(path: Path | str) -> RunDirectory:
@@ -164,6 +266,43 @@ def writing(path: Path) -> Iterator[None]:
                 "directory: --run-dir DIR"
             ) from error
         raise RunFailed(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _files(run: RunDirectory) -> Iterator[Path]:
+    """All that a run writes, but for the lock: it overwrites nothing."""
+    for name, value in vars(RunDirectory).items():
+        if isinstance(value, property) and name != "lock":
+            yield getattr(run, name)
+
+
+def _has_status(run: RunDirectory) -> bool:
+    if not run.status.is_file():  # a pipe of that name would make its reader wait
+        return False
+    try:
+        status: Any = json.loads(run.status.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(status, dict) and "state" in status
+
+
+def _has_events(run: RunDirectory) -> bool:
+    """Empty is what a claim leaves."""
+    if not run.events.is_file():
+        return False
+    try:
+        with open(run.events, "rb") as stream:
+            beginning = stream.read(len(_EVENT))
+    except OSError:
+        return False
+    return _EVENT.startswith(beginning)
+
+
+def _has_checkpoints(run: RunDirectory) -> bool:
+    try:
+        names = os.listdir(run.checkpoints)
+    except OSError:
+        return False
+    return any(_CHECKPOINT.fullmatch(name) for name in names)
 
 
 def _taken(path: Path) -> RunDirectoryError:

@@ -2,13 +2,17 @@
 
 import errno
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.outputs import records, run_directory
+from jaxnet.outputs.run_directory import RunDirectory
 
 
 @pytest.fixture
@@ -79,14 +83,164 @@ def test_a_name_that_is_none() -> None:
         run_directory.create("run\0")
 
 
-def test_default_paths_differ_within_a_second(tmp_path: Path) -> None:
-    paths = set()
-    for _ in range(3):
-        path = run_directory.default_path("configs/binary.yaml", parent=tmp_path)
-        run_directory.create(path)
-        paths.add(path)
-    assert len(paths) == 3
-    assert all(path.name.startswith("binary-20") for path in paths)
+def test_default_directories_differ_when_many_start_at_once(tmp_path: Path) -> None:
+    parent = tmp_path / "runs"
+    start = """
+import sys
+from jaxnet.outputs import run_directory
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    print(run_directory.create_default("configs/binary.yaml", parent=sys.argv[1]).path)
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", start, str(parent)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        for _ in range(8)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    paths = [line for process in processes for line in process.communicate()[0].splitlines()]
+    assert [process.returncode for process in processes] == [0] * 8
+    assert len(paths) == len(set(paths)) == 160
+    assert all(Path(path).name.startswith("binary-20") for path in paths)
+    assert {str(path) for path in parent.iterdir()} == set(paths)
+
+
+def test_one_that_is_quicker_to_a_default_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = iter(["first", "first", "second"])
+    monkeypatch.setattr(
+        run_directory, "default_path", lambda name, *, parent: tmp_path / next(names)
+    )
+    assert run_directory.create_default("a.yaml").path.name == "first"
+    assert run_directory.create_default("a.yaml").path.name == "second"
+
+
+def test_default_directories_where_none_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(RunDirectoryError, match="a file is in the way"):
+        run_directory.create_default("a.yaml", parent=tmp_path / "runs")
+
+
+def test_a_lock_does_not_count_and_nothing_else_is_let_through(tmp_path: Path) -> None:
+    run = run_directory.make(tmp_path / "run")
+    with lock.hold(run.lock, command="a"):
+        run_directory.claim(run)
+    with pytest.raises(RunDirectoryError, match="holds something already"):
+        run_directory.claim(run)
+    other = run_directory.make(tmp_path / "other")
+    (other.path / ".lock2").touch()
+    with pytest.raises(RunDirectoryError, match="holds something already"):
+        run_directory.claim(other)
+
+
+def test_claiming_what_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="cannot be made"):
+        run_directory.claim(RunDirectory(tmp_path / "gone"))
+
+
+def status(run: RunDirectory) -> None:
+    records.write_status(run, "running")
+
+
+def event(run: RunDirectory) -> None:
+    records.append_event(run, "started")
+
+
+def torn_event(run: RunDirectory) -> None:
+    run.events.write_bytes(b'{"ti')
+
+
+def checkpoint(run: RunDirectory) -> None:
+    run.checkpoints.mkdir()
+    (run.checkpoints / "last-000000012.safetensors").touch()
+
+
+@pytest.mark.parametrize("leave", [run_directory.claim, status, event, torn_event, checkpoint])
+def test_what_a_run_leaves_makes_a_directory_ours(
+    tmp_path: Path, leave: Callable[[RunDirectory], None]
+) -> None:
+    run = RunDirectory(tmp_path)
+    assert not run_directory.ours(run)
+    leave(run)
+    run.config.write_text("task: binary")
+    assert run_directory.ours(run)
+    run_directory.check_resumable(run)
+
+
+def not_a_status(run: RunDirectory) -> None:
+    run.status.write_text("[]")
+
+
+def not_events(run: RunDirectory) -> None:
+    run.events.write_text('{"user": 1}\n')
+
+
+def pipes(run: RunDirectory) -> None:
+    os.mkfifo(run.events)
+    os.mkfifo(run.status)
+
+
+def not_checkpoints(run: RunDirectory) -> None:
+    run.checkpoints.mkdir()
+    (run.checkpoints / "last-1.safetensors").touch()
+    (run.checkpoints / "last-000000012.safetensors.bak").touch()
+
+
+def broken_link(run: RunDirectory) -> None:
+    run.report.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("leave", "names"),
+    [
+        (not_a_status, "status.json"),
+        (not_events, "events.jsonl"),
+        (pipes, "events.jsonl, status.json"),
+        (not_checkpoints, "checkpoints"),
+        (broken_link, "report.html"),
+        (lambda run: run.config.touch(), "config.yaml"),
+        (lambda run: (run.model.mkdir(), run.schema.touch()), "schema.json, model"),
+    ],
+)
+def test_going_on_overwrites_nothing_of_others(
+    tmp_path: Path, leave: Callable[[RunDirectory], None], names: str
+) -> None:
+    run = RunDirectory(tmp_path)
+    leave(run)
+    assert not run_directory.ours(run)
+    with pytest.raises(RunDirectoryError, match=f" would overwrite {names}; name another dir"):
+        run_directory.check_resumable(run)
+
+
+def test_going_on_where_nothing_is_starts_afresh(tmp_path: Path) -> None:
+    run_directory.check_resumable(RunDirectory(tmp_path / "absent"))
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / ".lock").touch()
+    run_directory.check_resumable(RunDirectory(tmp_path))
+
+
+def test_half_written_files_are_cleared(tmp_path: Path) -> None:
+    run = run_directory.create(tmp_path / "run")
+    run.model.mkdir()
+    for directory in (run.path, run.model):
+        (directory / ".tmp-0123456789abcdef").touch()
+        (directory / ".tmp-mine").touch()
+    run_directory.clear_temporary(run)  # there are no checkpoints
+    left = sorted(path.name for path in run.path.rglob("*"))
+    assert left == [".tmp-mine", ".tmp-mine", "events.jsonl", "model"]
 
 
 def test_an_existing_run_is_opened(tmp_path: Path) -> None:
@@ -104,7 +258,11 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EIO, r"cannot be written \(Input/output error\)")],
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EFBIG, "the disk is full"),
+        (errno.EIO, r"cannot be written \(Input/output error\)"),
+    ],
 )
 def test_a_failing_disk_is_a_failed_run(code: int, words: str) -> None:
     with (
