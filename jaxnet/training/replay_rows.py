@@ -1,0 +1,102 @@
+"""The rows behind a value that is not finite: told by an axis of the array, or each row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend import core
+from jaxtyping import Array
+
+from jaxnet.nn import mlp
+from jaxnet.nn.losses import LOSSES
+from jaxnet.training import replay_ops
+from jaxnet.training.engines import ENGINES
+from jaxnet.training.epoch import Program
+from jaxnet.training.replay_ops import Evidence, Key
+from jaxnet.training.state import DROPOUT, State
+
+MOST = 5  # rows that are named where none is to blame alone
+
+
+class Blame(NamedTuple):
+    """Rows of a batch, by their place in it; exact: False where they are only the largest."""
+
+    rows: tuple[int, ...]
+    exact: bool
+
+
+class Alone(NamedTuple):
+    """The loss of each row and the largest number of its gradient, as if it were the batch."""
+
+    loss: np.ndarray
+    gradient: np.ndarray
+
+
+def each_alone(program: Program, state: State, x: Any, y: Any) -> Alone:
+    """Loss and gradient of every row of a batch alone, under the dropout of the batch."""
+    loss, options = LOSSES[program.loss], dict(program.options)
+    if "label_smoothing" in loss.options:
+        options["label_smoothing"] = state.hyper.label_smoothing
+    masks: mlp.Masks = ()
+    if float(state.hyper.dropout) > 0 and len(state.params.layers) > 1:
+        masks = _masks(state, len(x))
+
+    def one(row: tuple[Array, Array, mlp.Masks]) -> tuple[Array, Array]:
+        x, y, masks = jax.tree.map(lambda a: a[None], row)
+        value, gradients = ENGINES[program.engine](
+            state.params, x, y, jnp.ones(1), masks, loss, options, program.network
+        )
+        sizes = [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(gradients)]
+        return value, jnp.max(jnp.stack(sizes))
+
+    losses, gradients = jax.jit(lambda *rows: lax.map(one, rows))(
+        jnp.asarray(x), jnp.asarray(y), masks
+    )
+    return Alone(np.asarray(losses), np.asarray(gradients))
+
+
+def _masks(state: State, rows: int) -> mlp.Masks:
+    """The dropout that `epoch.value_and_gradients` draws for the next batch."""
+    words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
+    key = jax.random.wrap_key_data(words, impl="threefry2x32")
+    return mlp.dropout_masks(state.params.layers, rows, key=key, rate=state.hyper.dropout)
+
+
+def by_axis(
+    evidence: Evidence, key: Key, traced: core.ClosedJaxpr, other: core.ClosedJaxpr
+) -> tuple[int, ...] | None:
+    """Rows at which the outputs of an operation are spoiled; None where they have no axis of rows.
+
+    Args:
+        other: a trace for one row more: an axis of rows is one that has become longer.
+    """
+    here, there = (replay_ops.equation_at(each, key) for each in (traced, other))
+    if here is None or there is None or here.primitive is not there.primitive:
+        return None
+    outputs = zip(here.outvars, there.outvars, evidence.spoiled, strict=False)
+    rows: set[int] = set()
+    axes_found = False
+    for a, b, spoiled in outputs:
+        shapes = zip(np.shape(spoiled), a.aval.shape, b.aval.shape, strict=False)
+        axes = [axis for axis, (_, m, more) in enumerate(shapes) if more == m + 1]
+        if spoiled.any() and axes:
+            axes_found = True
+            rest = tuple(axis for axis in range(spoiled.ndim) if axis != axes[0])
+            rows |= set(np.flatnonzero(spoiled.any(axis=rest)).tolist())
+    return tuple(sorted(rows)) if axes_found else None
+
+
+def blamed(alone: Alone, weights: np.ndarray, *, by: Callable[[Alone], np.ndarray]) -> Blame:
+    """Rows whose own loss or gradient is not finite; else those of which `by` is largest."""
+    counted = weights > 0
+    own = counted & ~(np.isfinite(alone.loss) & np.isfinite(alone.gradient))
+    if own.any():
+        return Blame(tuple(np.flatnonzero(own).tolist()), exact=True)
+    sizes = np.where(counted, weights * np.abs(by(alone)), -1)
+    order = np.argsort(-sizes, kind="stable")[: min(MOST, int(counted.sum()))]
+    return Blame(tuple(order.tolist()), exact=False)
