@@ -36,7 +36,9 @@ def main() -> int:
             sound += loaded
             if verdict:
                 wrong += 1
-                print(f"seed {seed}: {verdict}\n    {str(case(seed))[:2000]}", flush=True)
+                given = case(seed).given  # a mapping may hold numbers that cannot be printed
+                shown = repr(given[:2000]) if isinstance(given, bytes) else "a mapping"
+                print(f"seed {seed}: {verdict}\n    {shown}", flush=True)
     seconds = time.perf_counter() - begun
     refused = args.count - sound - wrong
     print(f"{args.count} configs: {sound} sound, {refused} refused, {wrong} wrong, {seconds:.0f} s")
