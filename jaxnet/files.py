@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}")
 
-def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
+
+def write_atomic(
+    path: str | os.PathLike[str],
+    content: bytes | str,
+    *,
+    verify: Callable[[Path], object] | None = None,
+) -> None:
     """Write `content` to `path`: beside it first, then renamed into place.
 
     Text is written as UTF-8 with the line ends as given. The file and the entry in its directory
@@ -16,6 +26,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
     Args:
         path: the file; its directory must exist.
         content: all of its bytes, or its text.
+        verify: is given the complete file before it gets its name, and raises to stop that.
 
     Raises:
         OSError: the directory is missing, not writable or full.
@@ -30,22 +41,34 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     # The name does not hold the target's: a name of 255 bytes must stay writable.
     temporary = target.parent / f".tmp-{secrets.token_hex(8)}"
-    # O_EXCL: never through a link that somebody else put there.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    # O_EXCL: never through a link that somebody else put there. O_BINARY: Windows has it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if verify is not None:
+            verify(temporary)
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            os.unlink(temporary)
         raise
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Put the rename itself on the disk, where the system can open a directory."""
+def sync_directory(directory: Path) -> None:
+    """Put the names in a directory on the disk, where the system can open a directory.
+
+    Args:
+        directory: holds files that were made, renamed or removed.
+
+    Raises:
+        OSError: it is missing or the disk fails.
+    """
     flag = getattr(os, "O_DIRECTORY", None)
     if flag is None:
         return
@@ -54,3 +77,26 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what calls of `write_atomic` left in a directory when their process was killed.
+
+    Only for a directory in which nobody else is writing.
+
+    Args:
+        directory: holds the files that were to be written.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    for name in os.listdir(directory):
+        if _TEMPORARY.fullmatch(name):
+            with contextlib.suppress(OSError):  # in the way of nothing
+                os.unlink(directory / name)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

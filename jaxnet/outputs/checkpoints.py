@@ -1,0 +1,213 @@
+"""The checkpoints of a run: `last` to go on from, `best` for use, some of them kept.
+
+A file is named by its kind and its step. It gets that name once all of it is on the disk and was
+read back; older ones go after that. So whatever happens, the one before it or it itself is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxnet.errors import RunDirectoryError, RunFailed
+from jaxnet.files import remove_leftovers, sync_directory, write_atomic
+from jaxnet.outputs import checkpoint_file
+from jaxnet.outputs.checkpoint_file import Checkpoint, Damaged
+from jaxnet.outputs.run_directory import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KINDS = ("last", "best")
+
+_NAME = re.compile(rf"({'|'.join(KINDS)})-([0-9]{{9,}})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which `last` files stay: the newest, and some of the older ones for good.
+
+    Args:
+        count: so many of the newest; two at least.
+        every_steps: those whose step is a multiple of it stay too.
+        every_seconds: and the first one of each span of so many productive seconds.
+    """
+
+    count: int = 3
+    every_steps: int | None = None
+    every_seconds: float | None = None
+
+
+class Survey(NamedTuple):
+    """What a look at all files found.
+
+    Args:
+        newest: the newest good one of the kind that was asked for.
+        name: its file's name.
+        reasons: name of a damaged file of any kind -> what is wrong with it.
+    """
+
+    newest: Checkpoint | None
+    name: str | None
+    reasons: dict[str, str]
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The names of the damaged files."""
+        return tuple(self.reasons)
+
+
+def name_of(kind: str, step: int) -> str:
+    """The name of a checkpoint's file.
+
+    Args:
+        kind: "last" or "best".
+        step: updates done.
+
+    >>> name_of("last", 1200)
+    'last-000001200.safetensors'
+    """
+    return f"{kind}-{step:09d}.safetensors"
+
+
+def save(
+    directory: Path,
+    kind: str,
+    arrays: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+    keep: Keep | None = None,
+) -> Path:
+    """Write a checkpoint, verify it, and then remove the older ones that need not stay.
+
+    Of `best` only the newest stays. Call it from one process at a time.
+
+    Args:
+        directory: of the checkpoints alone; made where it does not exist.
+        kind: "last" or "best"; becomes the fact `kind`.
+        arrays: name -> array on the host, of one of numpy's own number types or bool.
+        facts: JSON, every number finite; `step` and `seconds` among them.
+        keep: which `last` files stay.
+
+    Returns:
+        The file.
+
+    Raises:
+        TypeError, ValueError: arrays or facts that a file cannot hold.
+        RunFailed: it cannot be written, or reads back otherwise; all older ones are still there.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of checkpoint; the kinds are {KINDS}")
+    step = facts["step"]
+    path = directory / name_of(kind, step)
+    content = checkpoint_file.encode(arrays, _check_name({**facts, "kind": kind}, kind, step))
+    with writing(path):
+        os.makedirs(directory, exist_ok=True)
+        remove_leftovers(directory)
+        try:
+            write_atomic(path, content, verify=lambda written: _verify(written, kind, step))
+        except Damaged as error:
+            raise RunFailed(
+                f"{path}: what was written does not read back as it was ({error}); the disk or "
+                "its driver is failing: train into another directory on another disk: --run-dir DIR"
+            ) from None
+        sync_directory(directory.parent)  # it may be new, its own name not yet on the disk
+        older = {one: name for one, name in _steps(directory, kind).items() if one < step}
+        stay = _staying(directory, older, keep or Keep()) if kind == "last" else set()
+    for one in older.keys() - stay:
+        with contextlib.suppress(OSError):  # it costs space only, and the next call tries again
+            os.unlink(directory / older[one])
+    return path
+
+
+def survey(directory: Path, kind: str = "last") -> Survey:
+    """Verify every checkpoint, of every kind, and read the newest good one of a kind.
+
+    Args:
+        directory: given to `save`; where there is none, nothing is found.
+        kind: "last" or "best".
+
+    Raises:
+        RunDirectoryError: the directory is there and cannot be listed.
+    """
+    try:
+        found = {each: _steps(directory, each) for each in KINDS}
+    except (FileNotFoundError, NotADirectoryError):
+        found = {}
+    except OSError as error:
+        raise RunDirectoryError(f"{directory}: cannot be read ({error.strerror})") from None
+    newest, its_name, reasons = None, None, {}
+    for each, names in found.items():
+        for step, name in sorted(names.items(), reverse=True):
+            try:
+                if each == kind and newest is None:
+                    checkpoint = checkpoint_file.decode(checkpoint_file.read(directory / name))
+                    _check_name(checkpoint.facts, each, step)
+                    newest, its_name = checkpoint, name
+                else:
+                    _verify(directory / name, each, step)
+            except Damaged as error:
+                if os.path.lexists(directory / name):  # a run may just have removed an old one
+                    reasons[name] = str(error)
+    return Survey(newest, its_name, reasons)
+
+
+def _steps(directory: Path, kind: str) -> dict[int, str]:
+    """Step -> name of every file that is named as ours are."""
+    matches = (_NAME.fullmatch(name) for name in os.listdir(directory))
+    steps = {int(match[2]): match[0] for match in matches if match and match[1] == kind}
+    return {step: name for step, name in steps.items() if name == name_of(kind, step)}
+
+
+def _verify(path: Path, kind: str, step: int) -> dict[str, Any]:
+    """The facts of a file that is good through and through."""
+    return _check_name(checkpoint_file.verify(checkpoint_file.read(path)), kind, step)
+
+
+def _check_name(facts: dict[str, Any], kind: str, step: int) -> dict[str, Any]:
+    """The facts, of a file that is what its name says."""
+    said = (facts.get("kind"), facts.get("step"))
+    if said != (kind, step):
+        raise Damaged(f"it holds the kind and step {said}, which is not what its name says")
+    if not isinstance(facts.get("seconds"), int | float):
+        raise Damaged("it does not say how many seconds it took")
+    return facts
+
+
+def _staying(directory: Path, older: Mapping[int, str], keep: Keep) -> set[int]:
+    """The steps, of those older than the one just written, whose files stay.
+
+    The first that counts is verified as a whole: with the new one there are two good ones. Of the
+    others the header must do, for reading all of them at every save would cost more than the save.
+    A damaged one does not count, so a good one stays in its place; it goes when it is old.
+    """
+    good: dict[int, dict[str, Any]] = {}
+    for step in sorted(older, reverse=True):
+        path = directory / older[step]
+        with contextlib.suppress(Damaged):
+            if good:
+                facts = checkpoint_file.read_facts(path)
+                good[step] = _check_name(facts, "last", step)
+            else:
+                good[step] = _verify(path, "last", step)
+    newest = list(good)[: max(keep.count, 2) - 1]
+    if len(newest) < max(keep.count, 2) - 1:
+        return set(older)
+    recent = {step for step in older if step >= newest[-1]}
+    return recent | set(_kept_for_good(good, keep))
+
+
+def _kept_for_good(good: Mapping[int, Mapping[str, Any]], keep: Keep) -> Iterable[int]:
+    spans = set()
+    for step in sorted(good):
+        if keep.every_steps and step % keep.every_steps == 0:
+            yield step
+        if keep.every_seconds:
+            span = good[step]["seconds"] // keep.every_seconds
+            if span not in spans:
+                spans.add(span)
+                yield step
