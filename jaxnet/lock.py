@@ -78,16 +78,14 @@ def hold(path: Path, *, command: str) -> Iterator[str | None]:
     >>> holder(path) is None
     True
     """
-    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-    _held.add(descriptor)
-    try:
-        warning = _take(descriptor, path)
-        _sign(descriptor, command)
-        yield warning
-    finally:
-        if descriptor in _held:  # not in a child made by a fork: there it is closed already
-            _held.discard(descriptor)
-            os.close(descriptor)
+    while True:
+        with _opened(path) as descriptor:
+            warning = _take(descriptor, path)
+            if not _is_at(descriptor, path):
+                continue  # its holder took the file away before letting go
+            _sign(descriptor, command)
+            yield warning
+            return
 
 
 def holder(path: Path) -> Holder | None:
@@ -130,6 +128,26 @@ def briefly(descriptor: int) -> Iterator[None]:
     finally:
         if locked:
             _unlock(descriptor)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The file to lock, made where there is none; closing it frees the lock."""
+    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
+    _held.add(descriptor)
+    try:
+        yield descriptor
+    finally:
+        if descriptor in _held:  # not in a child made by a fork: there it is closed already
+            _held.discard(descriptor)
+            os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _open(path: Path, flags: int) -> int:

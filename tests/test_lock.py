@@ -76,6 +76,22 @@ def test_the_end_frees_it_and_the_file_stays(path: Path) -> None:
     assert path.is_file()
 
 
+def test_a_file_that_was_taken_away_counts_no_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened before its holder removed it, locked after that: a third would not see this lock."""
+    take = lock._take
+
+    def late(descriptor: int, where: Path) -> str | None:
+        monkeypatch.setattr(lock, "_take", take)
+        path.unlink()
+        return take(descriptor, where)
+
+    monkeypatch.setattr(lock, "_take", late)
+    with lock.hold(path, command="a"):
+        assert lock.holder(path) is not None
+
+
 def test_an_error_frees_it(path: Path) -> None:
     with pytest.raises(KeyError), lock.hold(path, command="a"):
         raise KeyError
@@ -184,8 +200,8 @@ from jaxnet import lock
 with lock.hold(Path(sys.argv[1]), command="parent"):
     subprocess.Popen(["sleep", "60"])
     if os.fork() == 0:
+        print("held", flush=True)
         time.sleep(60)
-    print("held", flush=True)
     sys.stdin.readline()
 """
     with start(path, "import os; os.setpgrp()\n" + fork) as process:
