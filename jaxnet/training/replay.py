@@ -16,11 +16,10 @@ import jax
 import numpy as np
 from jax.extend import core, source_info_util
 
-import jaxnet
 from jaxnet.training import epoch as epochs
 from jaxnet.training import replay_ops, replay_rows
 from jaxnet.training.epoch import Program
-from jaxnet.training.replay_finding import Direction, Finding, Input, Largest, advice, measure
+from jaxnet.training.replay_finding import Direction, Finding, Input, Largest, measure
 from jaxnet.training.replay_ops import Cause, Op
 from jaxnet.training.replay_rows import Blame
 from jaxnet.training.state import State
@@ -92,9 +91,7 @@ def replay(
     found, direction = _search(program, arguments)
     if found is not None:
         finding = _explained(finding, program, batch, arguments, found, direction)
-    rate = float(state.hyper.learning_rate)
-    said = advice(finding, learning_rate=rate, clip_norm=program.optimizer.clip_norm)
-    return finding._replace(advice=said)
+    return finding
 
 
 def _search(program: Program, arguments: _Arguments) -> tuple[_Pass | None, Direction]:
@@ -224,7 +221,7 @@ def _largest(tree: Any) -> Largest:
 
 
 _FRAME = re.compile(r"(?P<file>.*):(?P<line>\d+):\d+ \((?P<function>.*)\)$")
-_PACKAGE = Path(jaxnet.__file__).parent
+_PACKAGE = Path(__file__).parent.parent
 
 
 def _written(op: Op) -> tuple[str, str]:

@@ -24,11 +24,12 @@ class Range(NamedTuple):
 
 
 class Input(NamedTuple):
-    """One number of the encoded inputs: a row, a column of x, its value."""
+    """One number of the encoded inputs: a row, a column of x, its value, the column's name."""
 
     row: int
     column: int
     value: float
+    name: str = ""
 
 
 class Largest(NamedTuple):
@@ -62,7 +63,6 @@ class Finding(NamedTuple):
         classes: outputs of the network.
         parameter: the largest parameter.
         gradient: the largest gradient.
-        advice: what to try.
     """
 
     step: int
@@ -82,7 +82,6 @@ class Finding(NamedTuple):
     classes: int = 0
     parameter: Largest = Largest("", 0.0)
     gradient: Largest = Largest("", 0.0)
-    advice: tuple[str, ...] = ()
 
 
 def measure(array: np.ndarray) -> Range:
@@ -159,10 +158,10 @@ def _labels(finding: Finding) -> Iterator[str]:
 
 def _large_inputs(finding: Finding) -> Iterator[str]:
     if finding.inputs and abs(finding.inputs[0].value) >= LARGE_INPUT:
-        row, column, value = finding.inputs[0]
+        row, column, value, name = finding.inputs[0]
         yield (
-            f"row {row} holds {value:.3g} in input {column}: correct that cell, or bound the "
-            "inputs: data.scale=robust"
+            f"row {row} holds {value:.3g} in input {name or column}: correct that cell, or bound "
+            "the inputs: data.scale=robust"
         )
 
 
