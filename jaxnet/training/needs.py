@@ -1,0 +1,208 @@
+"""How many bytes a training takes, known before anything is compiled.
+
+The arrays are counted from their shapes. What a step needs in between is counted by rules that were
+measured on the compiled program (see the tests): within a factor of two, most often a tenth off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxnet.nn import embedding
+from jaxnet.nn.periodic import FREQUENCIES
+from jaxnet.training import evaluate
+from jaxnet.training import state as states
+from jaxnet.training.epoch import Program, steps_per_epoch
+
+_FLOAT = 4  # bytes
+
+# Numbers that a step holds at its peak for each hidden unit and row of the batch, by activation:
+# z, a, the mask of dropout and what the compiler keeps beside them.
+_PER_UNIT: Mapping[str, float] = MappingProxyType({"gelu": 7.0, "sigmoid": 5.0, "silu": 5.0})
+_PER_OTHER_UNIT = 4.5
+# The same for each output and row, by loss; a loss of the user's own may take as many as ours.
+_PER_OUTPUT: Mapping[str, float] = MappingProxyType(
+    {
+        "binary_cross_entropy": 3.0,
+        "categorical_cross_entropy": 3.0,
+        "squared_error": 3.0,
+        "multilabel_cross_entropy": 3.0,
+        "focal": 7.0,
+    }
+)
+_PER_OTHER_OUTPUT = 12.0
+# Their updates are made in place; the others keep a second copy of the gradients, as clipping does.
+_IN_PLACE = frozenset(("sgd", "adam", "adamw"))
+
+
+class Needs(NamedTuple):
+    """Bytes that training takes, by part.
+
+    Attributes:
+        data: training rows on the device, with the order of the rows.
+        validation: validation rows in blocks.
+        parameters, optimizer: exact, from the shapes of the state.
+        average: of the parameters (`optimizer.ema`).
+        best: the best parameters so far.
+        gradients: with the copies that clipping and some optimizers make.
+        activations: of a batch, forward and backward.
+        logits: of a batch, with what the loss makes of them.
+        evaluation: of a block of validation rows.
+        checkpoint: a copy of the state in main memory, on its way to a file.
+        predictions: logits and probabilities of every row, at the end, in main memory.
+        shrink: the key of the config that makes the parameters fewer; no part.
+    """
+
+    data: int
+    validation: int
+    parameters: int
+    optimizer: int
+    average: int
+    best: int
+    gradients: int
+    activations: int
+    logits: int
+    evaluation: int
+    checkpoint: int
+    predictions: int
+    shrink: str = "model.hidden"
+
+    @property
+    def total(self) -> int:
+        """The most that exists at one time, wherever it lies."""
+        return sum(size for _, size in at_peak(self, DEVICE | HOST))
+
+
+HOST = frozenset(("checkpoint", "predictions"))
+DEVICE = frozenset(Needs._fields) - HOST - {"shrink"}
+# Never at one time; all other parts last as long as the run.
+_MOMENTS = (("gradients", "activations", "logits"), ("evaluation",), ("checkpoint",))
+_END = ("predictions",)
+
+
+def estimate(
+    program: Program,
+    sizes: tuple[int, ...],
+    *,
+    task: str,
+    rows: int,
+    validation_rows: int = 0,
+    other_rows: int = 0,
+    embeddings: tuple[tuple[int, int], ...] = (),
+    numeric: tuple[int, int] = (0, 0),
+    row_weights: bool = False,
+    validation_weights: bool = False,
+) -> Needs:
+    """What training takes, by part; nothing is compiled and nothing allocated.
+
+    Args:
+        program, sizes, embeddings, numeric: as `state.begin` and `epoch.compiled` take them.
+        task: its name, from which the size of the targets follows.
+        rows: of the training part; `validation_rows` and `other_rows`, of the test say.
+        row_weights, validation_weights: whether rows have weights.
+
+    >>> needs = estimate(Program("binary_cross_entropy"), (4, 8, 1), task="binary", rows=100)
+    >>> needs.parameters == 4 * (4 * 8 + 8 + 8 + 1), needs.total > needs.parameters
+    (True, True)
+    """
+    state = _shapes(program, sizes, embeddings, numeric)
+    parameters = count(state.params)
+    batch, outputs = program.batch_size, sizes[-1]
+    targets = 1 if task == "multiclass" else outputs
+    block = evaluate.block_size(validation_rows)
+    blocks = -(-validation_rows // block)
+    per_row = sizes[0] + targets
+    order = steps_per_epoch(rows, batch) * batch
+    doubled = program.optimizer.name not in _IN_PLACE or program.optimizer.clip_norm is not None
+    tables = count(state.params.tables)
+    moments, average = count(state.moments), count(state.average)
+    inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
+    per_output = _per_output(program)
+    forward = 0.7 * inputs + units + outputs * min(per_output, 5.0)  # numbers a row
+    return Needs(
+        data=_FLOAT * (rows * (per_row + row_weights) + order),
+        validation=_FLOAT * blocks * block * (per_row + validation_weights),
+        parameters=parameters,
+        optimizer=moments,
+        average=average,
+        best=parameters if validation_rows else 0,
+        gradients=(1 + doubled) * parameters,
+        activations=int(_FLOAT * batch * (inputs + units * _per_unit(program))),
+        logits=int(_FLOAT * batch * outputs * per_output),
+        evaluation=int(_FLOAT * min(block, validation_rows) * forward),
+        checkpoint=2 * parameters + moments + average,
+        predictions=outputs * (12 * (rows + validation_rows + other_rows) + 16 * rows),
+        shrink="model.embedding_size" if 2 * tables > parameters else "model.hidden",
+    )
+
+
+def count(tree: Any) -> int:
+    """Bytes of the arrays of a tree, or of their shapes.
+
+    >>> count({"W": jax.ShapeDtypeStruct((3, 4), "float32")})
+    48
+    """
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _shapes(
+    program: Program,
+    sizes: tuple[int, ...],
+    embeddings: tuple[tuple[int, int], ...],
+    numeric: tuple[int, int],
+) -> states.State:
+    """The state that `state.begin` would make, without a number in it."""
+
+    def begin() -> states.State:
+        rates = states.hyper(learning_rate=0.0, total_steps=1)
+        kinds: dict[str, Any] = {"embeddings": embeddings, "numeric": numeric}
+        return states.begin(sizes, program.optimizer, rates, seed=0, **kinds)
+
+    shapes: states.State = jax.eval_shape(begin)
+    return shapes
+
+
+def _inputs(
+    columns: int, embeddings: tuple[tuple[int, int], ...], numeric: tuple[int, int]
+) -> float:
+    """Numbers a row that a step makes of x: the row itself, and what embeddings make of it."""
+    width = embedding.first_inputs(columns, embeddings, numeric)
+    if numeric[0]:
+        return columns + 2.4 * width + 1.75 * numeric[0] * FREQUENCIES
+    return columns + 2.0 * width if embeddings else columns
+
+
+def _per_unit(program: Program) -> float:
+    return _PER_UNIT.get(program.activation, _PER_OTHER_UNIT)
+
+
+def _per_output(program: Program) -> float:
+    per = _PER_OUTPUT.get(program.loss, _PER_OTHER_OUTPUT)
+    return per + 1.5 if program.engine == "autodiff" else per
+
+
+def at_peak(needs: Needs, where: frozenset[str]) -> list[tuple[str, int]]:
+    """The parts that exist when most is needed, with their bytes, largest first.
+
+    Args:
+        where: the parts that count: those of `DEVICE`, of `HOST`, or of both.
+
+    >>> zeros = Needs(*[0] * 12)
+    >>> at_peak(zeros._replace(parameters=8, gradients=9, checkpoint=4), DEVICE)[:2]
+    [('gradients', 9), ('parameters', 8)]
+    """
+    sizes = {name: size for name, size in needs._asdict().items() if name in where}
+    moments = [{name: sizes[name] for name in one if name in sizes} for one in _MOMENTS]
+    during = max(moments, key=lambda one: sum(one.values()))
+    passing = {name for one in (*_MOMENTS, _END) for name in one}
+    lasting = {name: size for name, size in sizes.items() if name not in passing}
+    # Only the parameters to keep are left when the predictions are made, and perhaps the rows.
+    kept = {name: lasting.get(name, 0) for name in ("data", "parameters", "best")}
+    end = kept | {name: sizes[name] for name in _END if name in sizes}
+    most = max(lasting | during, end, key=lambda parts: sum(parts.values()))
+    return sorted(most.items(), key=lambda part: -part[1])

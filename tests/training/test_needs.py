@@ -1,0 +1,114 @@
+"""What a training is thought to need, held against what the compiler then asks for."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnet.training import epoch as epochs
+from jaxnet.training import state as states
+from jaxnet.training.epoch import Program
+from jaxnet.training.needs import DEVICE, HOST, Needs, at_peak, count, estimate
+from jaxnet.training.optimizer import Optimizer
+
+ROWS = 3000
+BINARY, CLASSES = "binary_cross_entropy", "categorical_cross_entropy"
+LABELS = "multilabel_cross_entropy"
+TASKS = {BINARY: "binary", CLASSES: "multiclass", LABELS: "multilabel", "focal": "multilabel"}
+
+# (loss, sizes, what differs from the defaults of Program, what differs in the network)
+CASES: list[tuple[str, tuple[int, ...], dict[str, Any], dict[str, Any]]] = [
+    (BINARY, (30, 64, 64, 1), {"batch_size": 32}, {}),
+    (BINARY, (64, 1), {"batch_size": 512}, {}),
+    (BINARY, (16, 128, 128, 1), {"batch_size": 1024, "activation": "gelu"}, {}),
+    (BINARY, (64, 512, 512, 1), {"optimizer": Optimizer("adamw", ema=0.9, clip_norm=1.0)}, {}),
+    (BINARY, (64, 512, 512, 1), {"optimizer": Optimizer("sgd"), "engine": "backprop"}, {}),
+    (BINARY, (64, 512, 512, 1), {"optimizer": Optimizer("rmsprop")}, {"row_weights": True}),
+    (BINARY, (64, 512, 512, 1), {"optimizer": Optimizer("lion"), "precision": "bfloat16"}, {}),
+    (BINARY, (10, 64, 1), {}, {"embeddings": ((50_000, 16), (50, 4))}),
+    (BINARY, (40, 32, 1), {"batch_size": 1024}, {"numeric": (40, 8)}),
+    (CLASSES, (64, 128, 128, 10), {"engine": "autodiff", "batch_size": 1024}, {}),
+    (CLASSES, (16, 32, 2000), {"batch_size": 512}, {}),
+    (LABELS, (16, 32, 2000), {"batch_size": 512, "engine": "autodiff"}, {}),
+    ("focal", (16, 32, 2000), {"batch_size": 512}, {}),
+]
+
+
+def begin(program: Program, sizes: tuple[int, ...], network: dict[str, Any]) -> states.State:
+    rates = states.hyper(learning_rate=0.1, total_steps=10)
+    return states.begin(sizes, program.optimizer, rates, seed=0, **network)
+
+
+@pytest.mark.parametrize(("loss", "sizes", "given", "more"), CASES)
+def test_the_estimate_is_near_what_is_compiled(
+    loss: str, sizes: tuple[int, ...], given: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """Between half and twice of what XLA reserves for a stretch, and never below its arguments."""
+    program = Program(loss, **given)
+    network = {name: value for name, value in more.items() if name != "row_weights"}
+    needs = estimate(program, sizes, task=TASKS[loss], rows=ROWS, **more)
+    state = jax.eval_shape(lambda: begin(program, sizes, network))
+    shape = jax.ShapeDtypeStruct
+    whole = loss == CLASSES
+    y = shape((ROWS,) if whole else (ROWS, sizes[-1]), jnp.int32 if whole else jnp.float32)
+    order = (epochs.steps_per_epoch(ROWS, program.batch_size), program.batch_size)
+    weights = shape((ROWS,), jnp.float32) if "row_weights" in more else None
+    arguments = (state, shape((ROWS, sizes[0]), jnp.float32), y, shape(order, jnp.int32), 0)
+    reserved = epochs.compiled(program).lower(*arguments, weights).compile().memory_analysis()
+
+    held = needs.data + needs.parameters + needs.optimizer + needs.average
+    assert held == pytest.approx(reserved.argument_size_in_bytes, abs=100)  # a few scalars
+    step = needs.gradients + needs.activations + needs.logits
+    assert 0.5 < step / reserved.temp_size_in_bytes < 2
+    in_all = reserved.argument_size_in_bytes + reserved.temp_size_in_bytes
+    assert 0.5 < (held + step) / in_all < 2
+
+
+@pytest.mark.parametrize(("name", "ema"), [("sgd", None), ("momentum", 0.9), ("adamw", None)])
+def test_parameters_and_optimizer_are_exact(name: str, ema: float | None) -> None:
+    program = Program(CLASSES, optimizer=Optimizer(name, ema=ema))
+    network: dict[str, Any] = {"embeddings": ((20, 3),), "numeric": (4, 2)}
+    needs = estimate(program, (6, 8, 3), task="multiclass", rows=100, **network)
+    state = begin(program, (6, 8, 3), network)
+    assert needs.parameters == sum(leaf.nbytes for leaf in jax.tree.leaves(state.params))
+    assert needs.optimizer == sum(leaf.nbytes for leaf in jax.tree.leaves(state.moments))
+    assert needs.average == (0 if ema is None else needs.parameters)
+
+
+def test_a_network_that_fits_nowhere_is_counted_all_the_same() -> None:
+    needs = estimate(Program(BINARY), (10, 10**7, 10**7, 1), task="binary", rows=1000)
+    assert needs.parameters > 4 * 10**14
+    assert needs.shrink == "model.hidden"
+
+
+def test_tables_are_made_smaller_by_their_own_key() -> None:
+    tables = {"embeddings": ((10**6, 64),)}
+    needs = estimate(Program(BINARY), (4, 8, 1), task="binary", rows=1000, **tables)
+    assert needs.shrink == "model.embedding_size"
+
+
+def test_validation_rows_are_counted_in_whole_blocks() -> None:
+    def of(rows: int) -> Needs:
+        return estimate(
+            Program(CLASSES), (4, 8, 3), task="multiclass", rows=10, validation_rows=rows
+        )
+
+    assert of(0).validation == of(0).evaluation == of(0).best == 0
+    assert of(3).validation == 4 * 3 * (4 + 1)
+    assert of(1025).validation == 4 * 2048 * (4 + 1)
+
+
+def test_parts_of_different_moments_are_not_added_up() -> None:
+    zeros = Needs(*[0] * 12)
+    assert zeros._replace(evaluation=7, activations=4, logits=5).total == 9
+    assert zeros._replace(parameters=1, best=1, optimizer=9, predictions=20).total == 22
+    assert zeros._replace(parameters=1, checkpoint=4, predictions=3, activations=3).total == 5
+    split = zeros._replace(checkpoint=4, activations=3)
+    assert dict(at_peak(split, DEVICE))["activations"] == 3
+    assert dict(at_peak(split, HOST))["checkpoint"] == 4
+
+
+def test_scalars_and_vectors_count_too() -> None:
+    assert count((np.float32(1), np.zeros(3, np.int8))) == 7
