@@ -159,8 +159,9 @@ def survey(directory: Path, kind: str = "last") -> Survey:
 def _steps(directory: Path, kind: str) -> dict[int, str]:
     """Step -> name of every file that is named as ours are."""
     matches = (_NAME.fullmatch(name) for name in os.listdir(directory))
-    steps = {int(match[2]): match[0] for match in matches if match and match[1] == kind}
-    return {step: name for step, name in steps.items() if name == name_of(kind, step)}
+    ours = (match for match in matches if match and match[1] == kind)
+    # Not one with more zeros than ours have: that is somebody's copy.
+    return {int(m[2]): m[0] for m in ours if m[0] == name_of(kind, int(m[2]))}
 
 
 def _verify(path: Path, kind: str, step: int) -> dict[str, Any]:
