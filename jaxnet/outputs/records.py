@@ -5,15 +5,18 @@ JSON has no NaN and no infinity: an undefined number is `null` in every file wri
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from jaxnet.errors import RunDirectoryError
+from jaxnet import lock
+from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.files import write_atomic
+from jaxnet.outputs.append import append_line
 from jaxnet.outputs.run_directory import RunDirectory, writing
 
 State = Literal["running", "finished", "failed", "stopped"]
@@ -55,7 +58,20 @@ def append_epoch(run: RunDirectory, record: Mapping[str, Any]) -> None:
     Raises:
         RunFailed: the file cannot be written.
     """
-    _append(run.epochs, record)
+    append_line(run.epochs, _line(record))
+
+
+def rewrite_epochs(run: RunDirectory, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write metrics.jsonl anew, as when each of the records had been appended.
+
+    Args:
+        run: the directory of the run.
+        records: of the epochs that count, in order; none for a run that starts afresh.
+
+    Raises:
+        RunFailed: the file cannot be written; it stays as it was.
+    """
+    write_text(run.epochs, "".join(f"{_line(record)}\n" for record in records))
 
 
 def append_event(run: RunDirectory, event: str, **details: Any) -> None:
@@ -69,7 +85,7 @@ def append_event(run: RunDirectory, event: str, **details: Any) -> None:
     Raises:
         RunFailed: the file cannot be written.
     """
-    _append(run.events, {"time": _now(), "event": event, **details})
+    append_line(run.events, _line({"time": _now(), "event": event, **details}))
 
 
 def write_metrics(run: RunDirectory, metrics: Mapping[str, Mapping[str, Any]]) -> None:
@@ -102,6 +118,53 @@ def write_status(run: RunDirectory, state: State, **details: Any) -> None:
     write_json(run.status, {"state": state, "since": _now(), **details})
 
 
+def record_end(run: RunDirectory, state: State, error: str, **details: Any) -> None:
+    """Add the event and write the status of a run that did not finish, as far as that works.
+
+    What cannot be written, on a full disk say, is left: the run has an error to tell already.
+
+    Args:
+        run: the directory of the run.
+        state: "failed" or "stopped", which is the name of the event too.
+        error: what ended the run.
+        details: anything that `plain` takes.
+    """
+    with contextlib.suppress(RunFailed):
+        append_event(run, state, error=error, **details)
+    with contextlib.suppress(RunFailed):
+        write_status(run, state, error=error, **details)
+
+
+def state_of(run: RunDirectory) -> str:
+    """finished, failed, stopped, running or killed: said to run, by a process that is no more.
+
+    Args:
+        run: the directory of a run; one without a status has only just begun.
+
+    Raises:
+        RunDirectoryError: status.json or the lock cannot be read, or makes no sense.
+    """
+    while True:
+        status = _status(run)
+        if status["state"] != "running":
+            return str(status["state"])
+        if lock.holder(run.lock) is not None:
+            return "running"
+        if _status(run) == status:  # else it ended, or began, in between
+            return "killed"
+
+
+def _status(run: RunDirectory) -> dict[str, Any]:
+    if not run.status.exists():
+        return {"state": "running"}
+    status = read_json(run.status)
+    if not isinstance(status, dict) or status.get("state") not in get_args(State):
+        raise RunDirectoryError(
+            f"{run.status}: damaged, the state is none of {', '.join(get_args(State))}"
+        )
+    return status
+
+
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write a JSON file, whole or not at all.
 
@@ -114,7 +177,8 @@ def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
         RunFailed: the file cannot be written.
     """
     text = json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    with writing(path):
+        write_atomic(path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -146,7 +210,7 @@ def read_json(path: Path) -> Any:
         raise RunDirectoryError(f"{path}: missing; did the run finish?") from None
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{path}: damaged, this is not JSON ({error})") from None
 
 
@@ -168,16 +232,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(lines[:-1], start=1):  # the part after the last newline is cut
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise RunDirectoryError(f"{path}:{number}: damaged line ({error})") from None
+        if not isinstance(record, dict):
+            raise RunDirectoryError(f"{path}:{number}: damaged line (not an object)")
+        records.append(record)
     return records
 
 
-def _append(path: Path, record: Mapping[str, Any]) -> None:
-    line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
-    with writing(path), open(path, "ab") as stream:
-        stream.write(line.encode("utf-8"))  # one write in append mode: never half a line between
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(plain(record), ensure_ascii=False, allow_nan=False)
 
 
 def _now() -> str:

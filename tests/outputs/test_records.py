@@ -4,12 +4,18 @@ import errno
 import json
 import math
 import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.outputs import records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
@@ -120,3 +126,232 @@ def test_appending_where_the_directory_is_gone(run: RunDirectory) -> None:
     run.path.rmdir()
     with pytest.raises(RunFailed, match=r"metrics\.jsonl: cannot be written"):
         records.append_epoch(run, {"epoch": 1})
+
+
+def test_a_line_that_is_no_object_is_damaged(run: RunDirectory) -> None:
+    run.events.write_text("[" * 100_000 + "\n")
+    with pytest.raises(RunDirectoryError, match=r"events\.jsonl:1: damaged line"):
+        records.read_lines(run.events)
+    run.events.write_text("5\n")
+    with pytest.raises(RunDirectoryError, match=r"jsonl:1: damaged line \(not an object\)"):
+        records.read_lines(run.events)
+
+
+def test_names_that_are_not_utf_8(run: RunDirectory) -> None:
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9")
+    records.append_event(run, "started", command=name)
+    records.write_status(run, "failed", error=name)
+    assert records.read_lines(run.events)[0]["command"] == name
+    assert records.read_json(run.status)["error"] == name
+
+
+def test_epochs_are_there_once_after_going_back(run: RunDirectory) -> None:
+    lines = [{"epoch": epoch, "loss": math.nan if epoch == 2 else 0.5} for epoch in range(1, 6)]
+    for line in lines:
+        records.append_epoch(run, line)
+    whole = run.epochs.read_bytes()
+    for torn in (b"", b'{"epoch": 6'):
+        run.epochs.write_bytes(whole + torn)
+        records.rewrite_epochs(run, lines[:2])
+        for line in lines[2:]:
+            records.append_epoch(run, line)
+        assert run.epochs.read_bytes() == whole
+    records.rewrite_epochs(run, [])
+    assert run.epochs.read_bytes() == b""
+
+
+def test_a_torn_line_of_any_length_never_spoils_the_next(run: RunDirectory) -> None:
+    records.append_event(run, "started", text="é" * 40)
+    first = run.events.read_bytes()
+    for length in range(len(first)):
+        run.events.write_bytes(first + first[:length])
+        records.append_event(run, "next", length=length)
+        assert run.events.read_bytes().startswith(first)
+        assert [line["event"] for line in records.read_lines(run.events)] == ["started", "next"]
+        run.events.write_bytes(first[:length])  # not one line is whole
+        records.append_event(run, "next")
+        assert [line["event"] for line in records.read_lines(run.events)] == ["next"]
+
+
+@pytest.mark.parametrize("length", [65_535, 65_536, 65_537, 200_000])
+def test_a_long_torn_line(run: RunDirectory, length: int) -> None:
+    records.append_event(run, "started")
+    with open(run.events, "ab") as stream:
+        stream.write(bytes(length))  # zeros, as a lost block leaves them
+    records.append_event(run, "next")
+    assert [line["event"] for line in records.read_lines(run.events)] == ["started", "next"]
+
+
+def short(descriptor: int, data: bytes) -> int:
+    return WRITE(descriptor, data[: len(data) // 2])
+
+
+def full(descriptor: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+WRITE = os.write
+
+
+@pytest.mark.parametrize("write", [short, full])
+def test_a_full_disk_leaves_the_lines_before(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, write: Callable[[int, bytes], int]
+) -> None:
+    records.append_event(run, "started")
+    before = run.events.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(RunFailed, match=r"events\.jsonl: the disk is full"):
+            records.append_event(run, "note")
+    assert run.events.read_bytes() == before
+    records.append_event(run, "finished")
+    assert [line["event"] for line in records.read_lines(run.events)] == ["started", "finished"]
+
+
+def start(source: str, *words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", source, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+def test_a_file_that_may_not_grow(run: RunDirectory) -> None:
+    """The system itself cuts the write short here."""
+    source = """
+import resource, sys
+from pathlib import Path
+from jaxnet.errors import RunFailed
+from jaxnet.outputs import records
+from jaxnet.outputs.run_directory import RunDirectory
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+run = RunDirectory(Path(sys.argv[1]))
+written = 0
+try:
+    for _ in range(100):
+        records.append_event(run, "note", text="x" * 50)
+        written += 1
+except RunFailed as error:
+    print(written, error)
+"""
+    out, err = start(source, run.path).communicate()
+    assert err == ""
+    written, _, said = out.partition(" ")
+    assert said.startswith(f"{run.events}: the disk is full")
+    assert len(records.read_lines(run.events)) == int(written) > 3
+    assert run.events.read_bytes().endswith(b"\n")
+
+
+APPEND = """
+import itertools, sys
+from pathlib import Path
+from jaxnet.outputs import records
+from jaxnet.outputs.run_directory import RunDirectory
+run = RunDirectory(Path(sys.argv[1]))
+for number in itertools.count() if len(sys.argv) < 4 else range(int(sys.argv[3])):
+    records.append_event(run, sys.argv[2], number=number, text="x" * (number % 9000))
+"""
+
+
+def test_a_writer_that_is_killed_leaves_lines(run: RunDirectory) -> None:
+    for attempt in range(10):
+        with start(APPEND, run.path, f"writer {attempt}") as process:
+            before = len(records.read_lines(run.events))
+            while len(records.read_lines(run.events)) < before + 5 + attempt:
+                time.sleep(0.001)
+            process.kill()
+        records.append_event(run, "killed", attempt=attempt)
+    lines = [json.loads(line) for line in run.events.read_text().splitlines()]
+    assert sum(line["event"] == "killed" for line in lines) == 10
+    for attempt in range(10):
+        numbers = [line["number"] for line in lines if line["event"] == f"writer {attempt}"]
+        assert numbers == list(range(len(numbers)))
+
+
+def test_writers_at_once_never_mix(run: RunDirectory) -> None:
+    processes = [start(APPEND, run.path, f"writer {number}", 300) for number in range(4)]
+    assert [process.communicate()[1] for process in processes] == [""] * 4
+    lines = [json.loads(line) for line in run.events.read_text().splitlines()]
+    for number in range(4):
+        own = [line["number"] for line in lines if line["event"] == f"writer {number}"]
+        assert own == list(range(300))
+
+
+def test_a_line_on_its_way_is_not_taken_for_a_torn_one(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = threading.Thread(target=records.append_event, args=(run, "other"))
+
+    def in_two(descriptor: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", WRITE)
+        done = WRITE(descriptor, data[:20])
+        other.start()
+        other.join(0.2)
+        return done + WRITE(descriptor, data[20:])
+
+    monkeypatch.setattr(os, "write", in_two)
+    records.append_event(run, "one")
+    other.join()
+    assert [line["event"] for line in records.read_lines(run.events)] == ["one", "other"]
+
+
+def test_a_link_is_not_written_through(run: RunDirectory, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    run.epochs.symlink_to(tmp_path / "mine")
+    with pytest.raises(RunFailed, match=r"metrics\.jsonl: cannot be written"):
+        records.append_epoch(run, {"epoch": 1})
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_the_end_of_a_run_is_told_as_far_as_that_works(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records.write_status(run, "running")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        records.record_end(run, "failed", "the first error", step=3)
+    assert records.read_json(run.status)["state"] == "running"
+    assert records.read_lines(run.events) == []
+    records.record_end(run, "failed", "the first error", step=3)
+    status = records.read_json(run.status)
+    assert (status["state"], status["error"], status["step"]) == ("failed", "the first error", 3)
+    [event] = records.read_lines(run.events)
+    assert (event["event"], event["error"], event["step"]) == ("failed", "the first error", 3)
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "stopped"])
+def test_the_state_of_a_run_that_ended(run: RunDirectory, state: records.State) -> None:
+    records.write_status(run, state)
+    assert records.state_of(run) == state
+    with lock.hold(run.lock, command="a"):  # about to end, or to begin again
+        assert records.state_of(run) == state
+
+
+def test_a_run_runs_while_somebody_holds_its_lock(run: RunDirectory) -> None:
+    assert records.state_of(run) == "killed"  # before it could say anything
+    with lock.hold(run.lock, command="a"):
+        assert records.state_of(run) == "running"
+        records.write_status(run, "running")
+        assert records.state_of(run) == "running"
+    assert records.state_of(run) == "killed"
+
+
+def test_a_run_that_ends_while_it_is_asked_was_not_killed(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records.write_status(run, "running")
+
+    def ends(path: Path) -> None:
+        records.write_status(run, "finished")
+
+    monkeypatch.setattr(lock, "holder", ends)
+    assert records.state_of(run) == "finished"
+
+
+@pytest.mark.parametrize("content", ["[]", '{"state": "done"}', '{"state": []}', "{"])
+def test_a_status_that_makes_no_sense(run: RunDirectory, content: str) -> None:
+    run.status.write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"status\.json: damaged"):
+        records.state_of(run)
