@@ -7,7 +7,10 @@ in another order, and the bits of a run must not depend on the machine's mood.
 
 import itertools
 import os
+import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 # Floating-point operations of a step below which one thread was faster. Measured on two cores:
 # 4e6 (64-128-128-10, batch 32) is 1.2 to 1.35 times faster on one, 3e8 needs both.
@@ -43,3 +46,66 @@ def pin(count: int | None) -> bool:
         return False
     os.environ["NPROC"] = str(count)
     return True
+
+
+def repin(wanted: int) -> bool:
+    """Give a run that goes on the threads it began with, as far as that can still be done.
+
+    A user's NPROC comes first, and nothing helps once the backend has started.
+
+    Returns:
+        Whether the backend has, or will have, that many threads.
+    """
+    if not started():
+        pin(wanted)
+    return count() == wanted
+
+
+def started() -> bool:
+    """Whether JAX's backend has started in this process, which fixes threads and XLA's flags."""
+    jax = sys.modules.get("jax")
+    if jax is None or not hasattr(jax, "config"):
+        return False
+    known = jax.config.jax_num_cpu_devices
+    try:
+        # JAX itself refuses a change of this setting once it has started; else it is set back.
+        jax.config.update("jax_num_cpu_devices", 1 if known != 1 else 2)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", known)
+    return False
+
+
+_POOL = "tf_XLAEigen"  # how XLA names the threads that share the work of one operation
+_MOST = 256  # in that pool
+
+
+def count() -> int:
+    """Threads on which XLA's CPU backend computes, or will once it starts.
+
+    >>> count() >= 1
+    True
+    """
+    return (_running() if started() else None) or _asked()
+
+
+def _running() -> int | None:
+    """Threads of XLA's pool in this process; None where the system does not show them."""
+    return sum(_name(task) == _POOL for task in Path("/proc/self/task").glob("*")) or None
+
+
+def _name(task: Path) -> str:
+    try:
+        return (task / "comm").read_text().strip()
+    except OSError:  # it has just ended
+        return ""
+
+
+def _asked() -> int:
+    """What XLA takes from NPROC: a whole number, at least 1; anything else counts as not set."""
+    said = os.environ.get("NPROC", "")
+    if re.fullmatch(r"\s*[+-]?[0-9]{1,10}\s*", said, re.ASCII) and abs(int(said)) < 2**31:
+        return min(max(int(said), 1), _MOST)
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MOST)
+    return min(os.cpu_count() or 1, _MOST)
