@@ -20,7 +20,8 @@ from jaxnet.training.epoch import Program
 from jaxnet.training.replay_ops import Evidence, Key
 from jaxnet.training.state import DROPOUT, State
 
-MOST = 5  # rows that are named where none is to blame alone
+# Where no row is to blame alone: how many are named, and from which part of the largest on.
+MOST, NEAR = 5, 0.1
 
 
 class Blame(NamedTuple):
@@ -98,5 +99,5 @@ def blamed(alone: Alone, weights: np.ndarray, *, by: Callable[[Alone], np.ndarra
     if own.any():
         return Blame(tuple(np.flatnonzero(own).tolist()), exact=True)
     sizes = np.where(counted, weights * np.abs(by(alone)), -1)
-    order = np.argsort(-sizes, kind="stable")[: min(MOST, int(counted.sum()))]
-    return Blame(tuple(order.tolist()), exact=False)
+    order = [row for row in np.argsort(-sizes, kind="stable")[:MOST].tolist() if counted[row]]
+    return Blame(tuple(row for row in order if sizes[row] >= NEAR * sizes[order[0]]), exact=False)
