@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,7 +156,7 @@ def state_of(run: RunDirectory) -> str:
 
 
 def _status(run: RunDirectory) -> dict[str, Any]:
-    if not run.status.exists():
+    if not os.path.exists(run.status):
         return {"state": "running"}
     status = read_json(run.status)
     if not isinstance(status, dict) or status.get("state") not in get_args(State):

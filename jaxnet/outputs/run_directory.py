@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -152,6 +153,20 @@ def make(path: Path | str) -> RunDirectory:
     return run
 
 
+def check_free(run: RunDirectory) -> None:
+    """Refuse a directory that holds anything but a lock file: nothing is ever overwritten.
+
+    Args:
+        run: a directory that exists.
+
+    Raises:
+        RunDirectoryError: it holds something, or it cannot be read.
+    """
+    with _problems_are_the_users(run.path):
+        if set(os.listdir(run.path)) - {run.lock.name}:
+            raise _taken(run.path)
+
+
 def claim(run: RunDirectory) -> None:
     """Take an empty directory for a new run, by making its first file: nothing is overwritten.
 
@@ -163,9 +178,8 @@ def claim(run: RunDirectory) -> None:
     Raises:
         RunDirectoryError: it holds something, or it cannot be written.
     """
+    check_free(run)
     with _problems_are_the_users(run.path):
-        if set(os.listdir(run.path)) - {run.lock.name}:
-            raise _taken(run.path)
         # O_EXCL: the one that makes the first file has the directory.
         os.close(os.open(run.events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
@@ -247,6 +261,23 @@ def open_existing(path: Path | str) -> RunDirectory:
     return run
 
 
+def recorded_config(run: RunDirectory) -> Path:
+    """The file of the config that a run began with, every default filled in.
+
+    Args:
+        run: a directory, which need not exist.
+
+    Raises:
+        RunDirectoryError: there is none; the config has to be named.
+    """
+    if not run.resolved_config.is_file():
+        raise RunDirectoryError(
+            f"{run.path}: no run has begun here (there is no {run.resolved_config.name}); name its "
+            f"config: jaxnet train CONFIG --run-dir {shlex.quote(str(run.path))} --resume"
+        )
+    return run.resolved_config
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn a failure to write during a run into a `RunFailed` that says what to do.
@@ -276,7 +307,7 @@ def _files(run: RunDirectory) -> Iterator[Path]:
 
 
 def _has_status(run: RunDirectory) -> bool:
-    if not run.status.is_file():  # a pipe of that name would make its reader wait
+    if not os.path.isfile(run.status):  # a pipe of that name would make its reader wait
         return False
     try:
         status: Any = json.loads(run.status.read_bytes())
@@ -287,7 +318,7 @@ def _has_status(run: RunDirectory) -> bool:
 
 def _has_events(run: RunDirectory) -> bool:
     """Empty is what a claim leaves."""
-    if not run.events.is_file():
+    if not os.path.isfile(run.events):
         return False
     try:
         with open(run.events, "rb") as stream:
