@@ -47,6 +47,10 @@ class RunDirectoryError(UserError):
     """A run directory that exists already, cannot be written, or holds no run."""
 
 
+class CheckpointError(UserError):
+    """A checkpoint that does not fit what is to go on from it: another network, other data."""
+
+
 class LossPairError(UserError):
     """A loss and an output activation that do not belong together."""
 
@@ -68,6 +72,27 @@ class NonFiniteError(RunFailed):
         self.step = step
         self.rows = tuple(rows)
         super().__init__(message)
+
+
+class Stopped(BaseException):
+    """A signal asked the program to end. Not an `Exception`: nobody catches it by mistake.
+
+    Args:
+        signal: its number.
+
+    >>> Stopped(15).exit_code
+    143
+    """
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        self.saved: str | None = None  # the run directory, where a good checkpoint is in it
+        super().__init__(signal)
+
+    @property
+    def exit_code(self) -> int:
+        """75 after a good checkpoint: run it again; else what a shell says of the signal."""
+        return 75 if self.saved is not None else 128 + self.signal
 
 
 class DataWarning(UserWarning):

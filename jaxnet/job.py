@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +12,13 @@ from jaxnet.data.dataset import Dataset
 from jaxnet.errors import NonFiniteError, UserError
 from jaxnet.nn import embedding
 from jaxnet.nn.losses import LOSSES, Loss
+from jaxnet.training import needs, weights
 from jaxnet.training import state as states
-from jaxnet.training import weights
 from jaxnet.training.epoch import Program, steps_per_epoch
 from jaxnet.training.fit import Fitted, Plan, Rows, Stopping, Watch, fit
 from jaxnet.training.optimizer import Optimizer, Schedule
+from jaxnet.training.snapshot import Snapshot
+from jaxnet.training.state import State
 from jaxnet.training.tasks import TASKS, Task, as_targets, find_loss, find_task
 
 MANY_ROWS = 200_000  # from here on an epoch has updates enough with batches of 256
@@ -93,7 +95,7 @@ def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = 
         embeddings=tuple((slots, width) for slots, width in data.schema["embeddings"]),
         numeric=_numeric(config, data.schema),
         output_bias=bias,
-        plan=Plan(config.training.epochs, _stopping(config) if len(data.x_val) else None),
+        plan=_plan(config, data),
     )
 
 
@@ -163,31 +165,23 @@ def _loss_options(config: Config, loss: Loss, activation: str, shares: _Shares) 
     }
 
 
-def _stopping(config: Config) -> Stopping | None:
-    early = config.training.early_stopping
-    if early is None:
-        return None
-    return Stopping(early.metric, early.patience, METRIC_DIRECTIONS[early.metric] == "maximise")
+def _plan(config: Config, data: Dataset) -> Plan:
+    """How long to train; without validation rows nothing stops early."""
+    given, early = config.training, config.training.early_stopping
+    stopping = None
+    if early is not None and len(data.x_val):
+        maximise = METRIC_DIRECTIONS[early.metric] == "maximise"
+        stopping = Stopping(early.metric, early.patience, maximise)
+    return Plan(
+        epochs=given.epochs,
+        stopping=stopping,
+        most_skipped=given.skip_limit if given.on_nan == "skip" else 0,
+        every_steps=config.checkpoints.every_steps,
+    )
 
 
-def train_job(
-    config: Config,
-    job: Job,
-    data: Dataset,
-    watch: Watch,
-    *,
-    row_weights: np.ndarray | None = None,
-    validation_weights: np.ndarray | None = None,
-) -> Fitted:
-    """Train on the training rows, stop on the validation rows.
-
-    Args:
-        row_weights: of the training rows; None weighs them alike.
-        validation_weights: of the validation rows, in the metric that stops.
-
-    Raises:
-        NonFiniteError: training met a NaN or an infinity; names step and rows.
-    """
+def first_state(config: Config, job: Job, data: Dataset) -> State:
+    """The training state before the first update."""
     steps = steps_per_epoch(len(data.x_train), job.program.batch_size) * config.training.epochs
     rates = states.hyper(
         learning_rate=config.optimizer.learning_rate,
@@ -196,7 +190,7 @@ def train_job(
         label_smoothing=config.loss.label_smoothing,
         total_steps=steps,
     )
-    state = states.begin(
+    return states.begin(
         job.sizes,
         job.program.optimizer,
         rates,
@@ -207,13 +201,61 @@ def train_job(
         numeric=job.numeric,
         output_bias=job.output_bias,
     )
+
+
+def memory_needs(job: Job, data: Dataset) -> needs.Needs:
+    """What training the job on these rows takes, as far as it can be told beforehand."""
+    return needs.estimate(
+        job.program,
+        job.sizes,
+        task=job.task.name,
+        rows=len(data.x_train),
+        validation_rows=len(data.x_val),
+        other_rows=len(data.x_test),
+        embeddings=job.embeddings,
+        numeric=job.numeric,
+    )
+
+
+def train_job(
+    job: Job,
+    data: Dataset,
+    start: Snapshot,
+    watch: Watch,
+    *,
+    row_weights: np.ndarray | None = None,
+    validation_weights: np.ndarray | None = None,
+) -> Fitted:
+    """Train on the training rows, stop on the validation rows.
+
+    Args:
+        start: `beginning(first_state(...))`, or where an earlier run stood.
+        row_weights: of the training rows; None weighs them alike.
+        validation_weights: of the validation rows, in the metric that stops.
+
+    Raises:
+        NonFiniteError: training met a NaN or an infinity; names step and rows.
+    """
     train = Rows(data.x_train, as_targets(job.task, data.y_train), row_weights)
     validation = Rows(data.x_val, as_targets(job.task, data.y_val), validation_weights)
     names = {"task": job.task.name, "activation": job.activation}
     try:
-        return fit(job.program, state, train, validation, job.plan, watch=watch, **names)
+        return fit(job.program, start, train, validation, job.plan, watch=watch, **names)
     except NonFiniteError as error:
-        rows = [int(data.rows.train[row]) for row in error.rows]
-        shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
-        text = f"{error}. Rows of the step (counted from 0): {shown}"
+        rows = file_rows(data, error.rows)
+        text = f"{error}. Rows of the step (counted from 0): {shown_rows(rows)}"
         raise NonFiniteError(text, step=error.step, rows=rows) from None
+
+
+def file_rows(data: Dataset, rows: Sequence[int]) -> list[int]:
+    """Training rows by their place in the file they came from, counted from 0."""
+    return [int(data.rows.train[row]) for row in rows]
+
+
+def shown_rows(rows: Sequence[int], *, most: int = 10) -> str:
+    """Some numbers of rows in words.
+
+    >>> shown_rows([3, 1, 4], most=2)
+    '3, 1, ...'
+    """
+    return ", ".join(map(str, rows[:most])) + (", ..." if len(rows) > most else "")

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxnet import __version__
+from jaxnet import __version__, lock
+from jaxnet import resume as resuming
 from jaxnet.config import Config, dump_yaml, load_config
 from jaxnet.data import dataset, split_file
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import UserError
-from jaxnet.job import plan_job, registered_losses, train_job
+from jaxnet.errors import NonFiniteError, Stopped, UserError
+from jaxnet.job import Job, first_state, memory_needs, plan_job, registered_losses, train_job
 from jaxnet.judge import Judged, judge
+from jaxnet.keeping import Keeper
 from jaxnet.nn import embedding
 from jaxnet.outputs import model_file, records, report, run_directory
-from jaxnet.outputs.progress import Progress
 from jaxnet.outputs.run_directory import RunDirectory
-from jaxnet.training import threads
+from jaxnet.resume import Earlier
+from jaxnet.training import determinism, memory, threads
 from jaxnet.training.compilation_cache import enable_compilation_cache
-from jaxnet.training.fit import Watch
+from jaxnet.training.fit import Fitted
 from jaxnet.training.selfcheck import selfcheck
+from jaxnet.training.snapshot import Snapshot, beginning
+from jaxnet.watching import first_notes, watching
 
 Metrics = dict[str, dict[str, float | None]]
 
@@ -35,40 +40,68 @@ class Run(NamedTuple):
     Attributes:
         directory: what the run left, see `jaxnet.outputs.run_directory`.
         metrics: {"train": {...}, "validation": {...}, "test": {...}}, as in metrics.json.
+        had_finished: True where nothing was left to resume.
     """
 
     directory: Path
     metrics: Metrics
+    had_finished: bool = False
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+
+class Calling(NamedTuple):
+    """How a run is called, whatever its config.
+
+    Attributes:
+        progress: show progress on standard error.
+        fit_threads: let the network decide how many threads JAX gets (a process that has used JAX
+            already keeps its own); the command line does.
+        deterministic: ask an accelerator for equal bits at every run.
+        command: how the run was started, for its records.
+        poll: called after every stretch of steps and in every other loop; what it raises stops the
+            run, after a checkpoint.
+        warn: told of damaged checkpoints, and of what keeps a resumed run from equal bits.
+    """
+
+    progress: bool = True
+    fit_threads: bool = False
+    deterministic: bool = False
+    command: str = "jaxnet.train(...)"
+    poll: Callable[[], None] = lambda: None
+    warn: Callable[[str], None] = _warn
 
 
 def train(
-    config: Config | str | Path | Mapping[str, Any],
+    config: Config | str | Path | Mapping[str, Any] | None = None,
     *,
     run_dir: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
-    fit_threads: bool = False,
-    command: str = "jaxnet.train(...)",
-    poll: Callable[[], None] = lambda: None,
+    deterministic: bool = False,
+    calling: Calling | None = None,
     **overrides: Any,
 ) -> Run:
     """Train a config and leave a run directory behind.
 
     Args:
-        config: path of a YAML file, a mapping of the same shape, or a loaded `Config`.
+        config: path of a YAML file, a mapping of the same shape, or a loaded `Config`; None with
+            `resume`: the one that the run began with.
         run_dir: new directory for the run; by default runs/<config>-<time>.
-        resume: runs leave no checkpoints yet, so True starts afresh in an absent or empty
-            directory and is refused in any other.
+        resume: go on from the newest good checkpoint in `run_dir`, and end with the bits of a run
+            that nothing disturbed; start there where it is absent, empty or without checkpoint.
         progress: show progress on standard error.
-        fit_threads: let the network decide how many threads JAX gets (a process that has used JAX
-            already keeps its own); the command line does.
-        command: how the run was started, for its records.
-        poll: called after every stretch of steps; what it raises stops the run.
+        deterministic: ask an accelerator for equal bits at every run.
+        calling: instead of the two before, and more.
         overrides: config values by dotted key, `**{"optimizer.learning_rate": 0.01}`.
 
     Raises:
-        UserError: a mistake in the config, the data or the run directory.
+        UserError: a mistake in the config, the data or the run directory; or the config or the data
+            are not those of the run to resume.
         RunFailed: training met a value that is not finite, or the disk is full.
+        Stopped: `calling.poll` raised it; a checkpoint is there if `saved` is True.
 
     >>> import tempfile, os
     >>> where = os.path.join(tempfile.mkdtemp(), "run")
@@ -77,39 +110,156 @@ def train(
     >>> done = train(config, run_dir=where, progress=False)
     >>> sorted(done.metrics)
     ['test', 'train', 'validation']
+    >>> train(run_dir=where, resume=True).had_finished
+    True
     """
     begun = time.perf_counter()
-    _refuse_resuming(resume, run_dir)
-    config = load_config(config, overrides, extra_losses=registered_losses())
+    calling = calling or Calling(progress, deterministic=deterministic)
+    config = _load(config, run_dir, resume, overrides)
+    if resume and run_dir is not None:
+        done = resuming.finished(RunDirectory(Path(run_dir)), config)
+        if done is not None:
+            return Run(Path(run_dir), done, had_finished=True)
     reading = time.perf_counter()
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
-    pinned = fit_threads and threads.pin(threads.choose(job.widths, job.program.batch_size))
-    enable_compilation_cache()
-    warnings = (*selfcheck(), *data.warnings, *_nothing_held_out(config, data))
-    place = run_directory.default_path(config.name) if run_dir is None else run_dir
-    directory = run_directory.create(place)
-    with _status(directory, command, threads=1 if pinned else None):
-        _write_beginning(directory, config, data, warnings)
-        with _watching(config, data, warnings, directory, progress, poll) as watch:
-            fitted = train_job(config, job, data, watch)
-        judging = time.perf_counter()
-        metrics = _write_end(directory, judge(config, job, data, fitted, poll=poll))
-        seconds |= fitted.seconds
-        seconds["evaluate"] += time.perf_counter() - judging
-        seconds["total"] = time.perf_counter() - begun
-        ended = {"reason": fitted.reason, "epoch": fitted.epoch, "seconds": seconds}
-        records.append_event(directory, "finished", **ended)
-    if config.report:
-        report.write(directory)
+    calling.poll()
+    with _taken(run_dir, resume, config.name, calling) as (directory, doubts):
+        earlier = _earlier(directory, config, data, calling.warn) if resume else None
+        doubts = [*doubts, *_ready(config, job, data, earlier, calling)]
+        if not resume:
+            run_directory.claim(directory)
+        doubts += [*data.warnings, *_nothing_held_out(config, data)]
+        with _status(directory, calling.command, earlier):
+            fitted = _trained(directory, config, job, data, earlier, doubts, calling)
+            judging = time.perf_counter()
+            with _resumable(directory):
+                metrics = _write_end(directory, judge(config, job, data, fitted, poll=calling.poll))
+                seconds |= fitted.seconds
+                seconds["evaluate"] += time.perf_counter() - judging
+                seconds["total"] = time.perf_counter() - begun
+                _tell_end(directory, fitted, seconds)
+                records.write_status(directory, "finished")
+                if config.report:
+                    report.write(directory, poll=calling.poll)
     return Run(directory.path, metrics)
 
 
-def _refuse_resuming(resume: bool, run_dir: str | Path | None) -> None:
-    """There is nothing yet that a directory with something in it could be resumed from."""
-    if resume and run_dir is not None and Path(run_dir).is_dir() and any(Path(run_dir).iterdir()):
-        raise UserError(f"{run_dir}: runs leave no checkpoints yet to resume from; start a new one")
+def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) -> Config:
+    """The config that is asked for, or the one that the run to resume began with."""
+    if resume and run_dir is None:
+        raise UserError("resume needs the directory of the run: --run-dir DIR")
+    if given is None:
+        if not resume or run_dir is None:
+            raise UserError("train needs a config: its path, or a mapping of the same shape")
+        given = run_directory.recorded_config(RunDirectory(Path(run_dir)))
+    return load_config(given, overrides, extra_losses=registered_losses())
+
+
+@contextmanager
+def _taken(
+    run_dir: str | Path | None, resume: bool, name: str, calling: Calling
+) -> Iterator[tuple[RunDirectory, list[str]]]:
+    """A directory that no other process trains in, and what there is to say of that.
+
+    One that was made for a run that then did not begin goes again.
+    """
+    new = run_dir is None or not Path(run_dir).exists()
+    if run_dir is None:
+        directory = run_directory.create_default(name)
+    else:
+        directory = run_directory.make(run_dir)
+        if not resume and lock.holder(directory.lock) is None:
+            run_directory.check_free(directory)  # before the lock file there is written
+    with lock.hold(directory.lock, command=calling.command) as doubt:
+        try:
+            yield directory, [doubt] if doubt else []
+        except BaseException:
+            if new and not run_directory.ours(directory):
+                with suppress(OSError):  # while it is locked: nobody can have taken it
+                    directory.lock.unlink()
+                    directory.path.rmdir()
+            raise
+
+
+def _earlier(
+    directory: RunDirectory, config: Config, data: Dataset, warn: Callable[[str], None]
+) -> Earlier | None:
+    """What there is to go on from, once it is known to fit."""
+    run_directory.check_resumable(directory)
+    run_directory.clear_temporary(directory)
+    earlier = resuming.find(directory, warn)
+    resuming.check(directory, config, data, earlier)
+    return earlier
+
+
+def _ready(
+    config: Config, job: Job, data: Dataset, earlier: Earlier | None, calling: Calling
+) -> Iterator[str]:
+    """Make the machine ready: threads, determinism, cache, a check of the sums and of the memory.
+
+    Yields what there is to say of it.
+    """
+    then = earlier.facts["machine"] if earlier is not None else None
+    if calling.fit_threads:
+        if then is not None:
+            threads.repin(then["threads"])
+        else:
+            threads.pin(threads.choose(job.widths, job.program.batch_size))
+    if calling.deterministic or (then is not None and then["deterministic"]):
+        yield determinism.ask()
+    enable_compilation_cache()
+    yield from selfcheck()
+    memory.check(memory_needs(job, data))
+    if then is not None:
+        for text in determinism.differences(then, determinism.facts()):
+            calling.warn(text)
+            yield text
+
+
+def _trained(
+    directory: RunDirectory,
+    config: Config,
+    job: Job,
+    data: Dataset,
+    earlier: Earlier | None,
+    doubts: Sequence[str],
+    calling: Calling,
+) -> Fitted:
+    """Train from the beginning or from a checkpoint, and leave a checkpoint of the end."""
+    start = _start(config, job, data, earlier)
+    _write_beginning(directory, config, data, doubts, fresh=earlier is None)
+    records.rewrite_epochs(directory, start.records)
+    facts = {**resuming.identity(config, data), "machine": determinism.facts()}
+    saved = earlier is not None
+    keeper = Keeper(
+        directory, config.checkpoints, facts, poll=calling.poll, start=start, saved=saved
+    )
+    notes = first_notes(data, directory, doubts)
+    if earlier is not None:
+        notes.append(f"going on from {earlier.name}: {len(start.records)} epochs are done")
+    with watching(
+        config, data, directory, keeper, start, notes=notes, show=calling.progress
+    ) as watch:
+        fitted = train_job(job, data, start, watch)
+    keeper.save(fitted.last)
+    return fitted
+
+
+@contextmanager
+def _resumable(directory: RunDirectory) -> Iterator[None]:
+    """After training: what a signal stops here is made again from the last checkpoint."""
+    try:
+        yield
+    except Stopped as stop:
+        stop.saved = str(directory.path)
+        raise
+
+
+def _start(config: Config, job: Job, data: Dataset, earlier: Earlier | None) -> Snapshot:
+    first = first_state(config, job, data)
+    return beginning(first) if earlier is None else resuming.snapshot_of(earlier, first)
 
 
 def load_data(config: Config) -> Dataset:
@@ -145,27 +295,35 @@ def _nothing_held_out(config: Config, data: Dataset) -> Iterator[str]:
 
 
 @contextmanager
-def _status(directory: RunDirectory, command: str, **details: Any) -> Iterator[None]:
-    """Keep status.json true: running, then finished, failed or stopped."""
+def _status(directory: RunDirectory, command: str, earlier: Earlier | None) -> Iterator[None]:
+    """Keep status.json true: running, then failed or stopped where it does not finish."""
     records.write_status(directory, "running")
+    went_on = {} if earlier is None else {"checkpoint": earlier.name, "step": earlier.facts["step"]}
     records.append_event(
         directory,
-        "started",
+        "started" if earlier is None else "resumed",
         jaxnet=__version__,
         command=command,
         versions=_versions(),
         device=_device(),
-        **details,
+        threads=threads.count(),
+        **went_on,
     )
     try:
         yield
-    except BaseException as error:
-        state: records.State = "failed" if isinstance(error, Exception) else "stopped"
-        said = str(error) if isinstance(error, Exception) else "interrupted"
-        records.append_event(directory, state, error=said)
-        records.write_status(directory, state, error=said)
+    except Stopped as stop:
+        records.record_end(
+            directory, "stopped", f"signal {stop.signal}", resumable=stop.saved is not None
+        )
         raise
-    records.write_status(directory, "finished")
+    except BaseException as error:
+        failed = isinstance(error, Exception)
+        said = str(error) if failed else "interrupted"
+        place = (
+            {"step": error.step, "rows": error.rows} if isinstance(error, NonFiniteError) else {}
+        )
+        records.record_end(directory, "failed" if failed else "stopped", said, **place)
+        raise
 
 
 def _versions() -> dict[str, str]:
@@ -180,58 +338,19 @@ def _device() -> str:
     return f"{device.platform} ({device.device_kind})"
 
 
-@contextmanager
-def _watching(
-    config: Config,
-    data: Dataset,
-    warnings: Sequence[str],
-    directory: RunDirectory,
-    show: bool,
-    poll: Callable[[], None],
-) -> Iterator[Watch]:
-    """Each epoch goes to metrics.jsonl, and to the terminal where the user wants to see it."""
-
-    def ended(record: Mapping[str, float]) -> None:
-        records.append_epoch(directory, record)
-
-    if not show:
-        yield Watch(ended=ended, advanced=lambda *_: poll())
-        return
-    with Progress(config.training.epochs, len(data.x_train)) as progress:
-        rows = data.schema["rows"]
-        progress.message(
-            f"{rows['train']} training, {rows['validation']} validation, {rows['test']} test rows, "
-            f"{data.x_train.shape[1]} inputs; run directory {directory.path}"
-        )
-        for note in data.notes:
-            progress.message(f"note: {note}")
-        for warning in warnings:
-            progress.message(f"warning: {warning}")
-
-        def advanced(*position: Any) -> None:
-            poll()
-            progress.update(*position)
-
-        yield Watch(
-            progress.compile_started,
-            progress.compile_finished,
-            advanced,
-            ended,
-            lambda f: progress.message(f"kept epoch {f.epoch} of {f.epochs}: {f.reason}"),
-        )
-
-
 def _write_beginning(
-    directory: RunDirectory, config: Config, data: Dataset, warnings: Sequence[str]
+    directory: RunDirectory, config: Config, data: Dataset, doubts: Sequence[str], *, fresh: bool
 ) -> None:
-    records.write_text(directory.config, config.text)
+    if fresh:
+        records.write_text(directory.config, config.text)
     records.write_text(directory.resolved_config, dump_yaml(config))
-    records.write_json(directory.schema, data.schema)
-    records.write_text(directory.split, split_file.as_csv(data.rows, sum(map(len, data.rows))))
-    for note in data.notes:
+    if fresh:
+        records.write_json(directory.schema, data.schema)
+        records.write_text(directory.split, split_file.as_csv(data.rows, sum(map(len, data.rows))))
+    for note in data.notes if fresh else ():
         records.append_event(directory, "note", text=note)
-    for warning in warnings:
-        records.append_event(directory, "warning", text=warning)
+    for doubt in doubts:
+        records.append_event(directory, "warning", text=doubt)
 
 
 def _write_end(directory: RunDirectory, judged: Judged) -> Metrics:
@@ -241,6 +360,18 @@ def _write_end(directory: RunDirectory, judged: Judged) -> Metrics:
     metrics = {part: one["metrics"] for part, one in judged.evaluation["parts"].items()}
     records.write_metrics(directory, {**metrics, "details": _details(judged.evaluation)})
     return metrics
+
+
+def _tell_end(directory: RunDirectory, fitted: Fitted, seconds: Mapping[str, float]) -> None:
+    """The event of the end: seconds of this process, and those that the whole run stands on."""
+    records.append_event(
+        directory,
+        "finished",
+        reason=fitted.reason,
+        epoch=fitted.epoch,
+        seconds=seconds,
+        productive=seconds["train"] + seconds["evaluate"],
+    )
 
 
 # What metrics.json says of a part beside its numbers.

@@ -47,6 +47,7 @@ def test_a_run_leaves_what_the_contract_names(finished):
     assert left == {
         *("config.yaml", "config.resolved.yaml", "schema.json", "metrics.jsonl", "events.jsonl"),
         *("metrics.json", "evaluation.json", "split.csv", "model", "status.json"),
+        *("checkpoints", ".lock"),
         *(["report.html"] if config.report else []),
     }
     assert json.loads((done.directory / "status.json").read_text())["state"] == "finished"
@@ -204,14 +205,6 @@ def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
     with pytest.raises(NonFiniteError, match="not finite after step 1"):
         jaxnet.train(small(), run_dir=tmp_path / "run", progress=False, **overrides)
     assert not (tmp_path / "run/model").exists()
-
-
-def test_resume_is_said_to_be_missing_where_there_is_something_to_resume(finished, tmp_path):
-    config, done = finished
-    with pytest.raises(UserError, match="no checkpoints yet"):
-        jaxnet.train(config, run_dir=done.directory, resume=True, progress=False)
-    fresh = jaxnet.train(config, run_dir=tmp_path / "new", resume=True, progress=False)
-    assert fresh.metrics == done.metrics
 
 
 def test_an_existing_directory_is_never_overwritten(finished):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from jaxnet.cli.output import emit, note
 from jaxnet.cli.parser import add_words, take_words
-from jaxnet.cli.signals import polled
 from jaxnet.cli.train import results_as_text
 from jaxnet.errors import RunDirectoryError
 
@@ -61,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     model = prepared(directory, data[0])
     from jaxnet.inference import evaluate_file
 
-    with polled() as poll, shown(args.quiet) as progress:
-        found = evaluate_file(model, data[0], progress=progress, poll=poll)
+    with shown(args.quiet) as progress:
+        found = evaluate_file(model, data[0], progress=progress, poll=args.poll)
     for warning in found.rows.warnings:
         note(f"warning: {warning}")
     show = found_as_json if args.json else found_as_text

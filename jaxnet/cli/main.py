@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 
 from jaxnet import __version__
-from jaxnet.cli import config, evaluate, gradcheck, predict, report, train
+from jaxnet.cli import config, debug, evaluate, gradcheck, predict, report, runs, train
 from jaxnet.cli.output import complain, drop, finish, prepare_streams
 from jaxnet.cli.parser import Parser, parse
-from jaxnet.errors import JaxnetError
+from jaxnet.cli.signals import heard
+from jaxnet.errors import JaxnetError, Stopped
 
 _EPILOG = """\
 examples:
@@ -22,6 +25,9 @@ examples:
   jaxnet evaluate runs/faster new.csv
   jaxnet predict runs/faster new.csv --output predictions.csv
   jaxnet report runs/faster
+  jaxnet runs
+  jaxnet train --run-dir runs/faster --resume
+  jaxnet debug runs/failed
   jaxnet config check my.yaml
   jaxnet config show my.yaml
   jaxnet gradcheck
@@ -31,6 +37,7 @@ exit codes:
   0    done
   1    the run failed, or a check did
   2    a mistake in the call, the config or the data
+  75   training was stopped by a signal, after a checkpoint: go on with --resume
   130  interrupted
   143  terminated
 
@@ -49,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `jaxnet`; those of the process when None.
 
     Returns:
-        The exit code: 0, 1 when a run failed, 2 for a mistake of the user, 130 when interrupted.
+        The exit code: 0; 1 when a run failed; 2 for a mistake of the user; 75 for a run that a
+        signal stopped after a checkpoint, 130 or 143 without one.
     """
     prepare_streams()
     # Before jax is imported: jaxlib 0.10 raises a false alarm for each program from its cache.
@@ -63,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except JaxnetError as error:
         complain(error)
         return error.exit_code
+    except Stopped as stop:
+        complain(_stopped(stop))
+        return stop.exit_code
     except KeyboardInterrupt:
         complain("interrupted")
         return 130
@@ -84,8 +95,17 @@ def _run(argv: Sequence[str]) -> int:
     args = parse(parser, argv)
     if not hasattr(args, "run"):
         getattr(args, "parser", parser).error("a command is missing")
-    code: int = args.run(args)
+    with heard() as args.poll:
+        code: int = args.run(args)
     return code
+
+
+def _stopped(stop: Stopped) -> str:
+    what = "interrupted" if stop.signal == signal.SIGINT else "terminated"
+    notes = "".join(f"; {note}" for note in getattr(stop, "__notes__", ()))
+    if stop.saved is None:
+        return what + notes
+    return f"{what}; to go on: jaxnet train --run-dir {shlex.quote(stop.saved)} --resume"
 
 
 def _unexpected(error: Exception) -> int:
@@ -117,7 +137,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"jaxnet {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in (train, evaluate, predict, report):
+    for command in (train, evaluate, predict, report, runs, debug):
         command.add_parser(commands)
     config.add_parser(commands)
     gradcheck.add_parser(commands)

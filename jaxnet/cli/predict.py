@@ -9,7 +9,6 @@ from typing import Any
 
 from jaxnet.cli.output import note
 from jaxnet.cli.parser import add_words, take_words
-from jaxnet.cli.signals import polled
 from jaxnet.errors import UserError
 
 _EPILOG = """\
@@ -68,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
     # Rows on a terminal are progress enough; both together would be neither.
     mixed = _is_standard(args.output) and sys.stdout is not None and sys.stdout.isatty()
-    with polled() as poll, shown(args.quiet or mixed) as progress:
+    with shown(args.quiet or mixed) as progress:
         done = predict_file(
-            model, data, args.output, overwrite=args.overwrite, progress=progress, poll=poll
+            model, data, args.output, overwrite=args.overwrite, progress=progress, poll=args.poll
         )
     for warning in done.rows.warnings:
         note(f"warning: {warning}")

@@ -1,41 +1,55 @@
-"""Ctrl-C and SIGTERM during training: noticed at once, acted on between two compiled stretches.
+"""Ctrl-C and SIGTERM: noticed at once, acted on where nothing is half done.
 
-Python's own KeyboardInterrupt may be raised inside a callback of JAX, which swallows it, and the
-run would go on. A second signal leaves at once.
+Until a command polls for the first time a signal ends it on the spot, for nothing has begun. From
+then on it is acted on between two compiled stretches: an exception raised inside a callback of JAX
+would be swallowed, and the run would go on. A second signal leaves at once.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from jaxnet.errors import Stopped
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def polled() -> Iterator[Callable[[], None]]:
-    """A function to call now and then: it raises once a signal has come.
+def heard() -> Iterator[Callable[[], None]]:
+    """A function to call now and then: it raises `Stopped` once a signal has come.
 
-    KeyboardInterrupt for Ctrl-C, SystemExit(143) for SIGTERM. Handlers are as before afterwards.
+    A signal that the process was started to ignore stays ignored. Handlers are as before
+    afterwards.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None  # signals are the main thread's
+        return
     caught: list[int] = []
+    polling = False
 
     def notice(number: int, _frame: FrameType | None) -> None:
         if caught:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         caught.append(number)
+        if not polling:
+            raise Stopped(number)
 
     def poll() -> None:
-        if caught and caught[0] == signal.SIGINT:
-            raise KeyboardInterrupt
+        nonlocal polling
+        polling = True
         if caught:
-            raise SystemExit(128 + caught[0])
+            raise Stopped(caught[0])
 
-    before = {number: signal.signal(number, notice) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, notice)
     try:
         yield poll
     finally:

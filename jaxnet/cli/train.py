@@ -7,20 +7,27 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from jaxnet.cli.output import emit
+from jaxnet.cli.output import emit, note
 from jaxnet.cli.parser import UsageError, add_items, split_items
-from jaxnet.cli.signals import polled
 
 _EXAMPLES = """\
 examples:
   jaxnet train configs/binary.yaml
   jaxnet train configs/binary.yaml optimizer.learning_rate=1e-2 training.epochs=20
   jaxnet train configs/multiclass.yaml training.early_stopping=null --run-dir runs/all-epochs
+  jaxnet train configs/multiclass.yaml --run-dir runs/mine --resume
+  jaxnet train --run-dir runs/mine --resume training.epochs=100
 
 Relative paths in a config, and in overrides, start at the config's directory. 'jaxnet config
 show' prints every key with its default.
+
+With --resume a run goes on from its newest good checkpoint and ends with the bits of a run that
+nothing disturbed; where there is none it starts. The same command may be given again and again. Of
+the config only training.epochs (upward), training.on_nan, training.skip_limit, checkpoints, report
+and the paths of the data may differ.
 """
 
 
@@ -30,7 +37,9 @@ def add_parser(subparsers: Any) -> None:
         "train",
         help="train a config",
         description="Train a config. Results go to standard output, progress to standard error.",
-        usage="jaxnet train CONFIG [key.path=value ...] [--run-dir DIR] [--json] [--quiet]",
+        usage="jaxnet train CONFIG [key.path=value ...] [--run-dir DIR] [--resume]\n"
+        "                    [--deterministic] [--json] [--quiet]\n"
+        "       jaxnet train --run-dir DIR --resume [key.path=value ...]",
         epilog=_EXAMPLES,
     )
     add_items(parser, needed=True)
@@ -38,6 +47,14 @@ def add_parser(subparsers: Any) -> None:
         "--run-dir",
         metavar="DIR",
         help="new directory for everything the run leaves (default: runs/<config>-<time>)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in DIR; without one, start it"
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="equal bits at every run on an accelerator too, where it is slower (a CPU's are)",
     )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -47,31 +64,48 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the config, train it and print the metrics."""
     path, overrides = split_items(args.items)
-    if path is None:
+    if args.resume and args.run_dir is None:
+        path, args.run_dir = None, _run_directory(path)
+    if path is None and not args.resume:
         raise UsageError(
             "train needs a CONFIG, such as configs/binary.yaml; see 'jaxnet train --help'"
         )
     from jaxnet.config import load_config
 
-    config = load_config(path, overrides)
+    config = load_config(path if path is not None else _recorded(args.run_dir), overrides)
 
     # Imports jax, so only for a config that is sound.
-    from jaxnet.run import train
+    from jaxnet.run import Calling, train
 
-    with polled() as poll:
-        done = train(
-            config,
-            run_dir=args.run_dir,
-            progress=not args.quiet,
-            fit_threads=True,
-            command=shlex.join(["jaxnet", *args.words]),
-            poll=poll,
-        )
+    calling = Calling(
+        progress=not args.quiet,
+        fit_threads=True,
+        deterministic=args.deterministic,
+        command=shlex.join(["jaxnet", *args.words]),
+        poll=args.poll,
+        warn=lambda text: note(f"jaxnet: warning: {text}"),
+    )
+    done = train(config, run_dir=args.run_dir, resume=args.resume, calling=calling)
+    if done.had_finished:
+        note(f"{done.directory}: this run has finished; for more epochs: training.epochs=N")
     show = results_as_json if args.json else results_as_text
     emit(show(str(done.directory), done.metrics))
     if config.report and not args.json:
         emit(f"report: {done.directory / 'report.html'}")
     return 0
+
+
+def _run_directory(path: str | None) -> str:
+    """The run directory that stands where a config usually does."""
+    if path is None or not Path(path).is_dir():
+        raise UsageError("--resume needs the directory of the run: --run-dir DIR")
+    return path
+
+
+def _recorded(directory: str) -> Path:
+    from jaxnet.outputs.run_directory import RunDirectory, recorded_config
+
+    return recorded_config(RunDirectory(Path(directory)))
 
 
 def results_as_json(directory: str, metrics: Mapping[str, Mapping[str, float | None]]) -> str:

@@ -16,7 +16,7 @@ from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import DataWarning, NonFiniteError
 from jaxnet.estimator.labels import Array, Target
-from jaxnet.job import Job, plan_job, train_job
+from jaxnet.job import Job, first_state, plan_job, train_job
 from jaxnet.nn import embedding
 from jaxnet.outputs.progress import Progress
 from jaxnet.training import evaluate
@@ -24,6 +24,7 @@ from jaxnet.training.compilation_cache import enable_compilation_cache
 from jaxnet.training.epoch import network_options
 from jaxnet.training.fit import Fitted, Watch
 from jaxnet.training.selfcheck import selfcheck
+from jaxnet.training.snapshot import beginning
 from jaxnet.training.tasks import find_task
 
 _FEWEST = 50  # rows held out, on which thresholds are tuned though nobody asked for it
@@ -85,8 +86,9 @@ def train(
     job = plan_job(config, data, row_weights=on_train)
     try:
         with _watching(config, data, show) as watch:
+            start = beginning(first_state(config, job, data))
             fitted = train_job(
-                config, job, data, watch, row_weights=on_train, validation_weights=on_held
+                job, data, start, watch, row_weights=on_train, validation_weights=on_held
             )
         return _decided(config, job, data, fitted, on_held)
     except NonFiniteError as error:

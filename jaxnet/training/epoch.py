@@ -63,20 +63,6 @@ def network_options(activation: str, parametrisation: str, precision: str) -> di
     }
 
 
-class Progress(NamedTuple):
-    """What a stretch of steps reports.
-
-    Attributes:
-        loss: sum of the weighted losses of its rows.
-        weight: sum of their weights.
-        finite: False where the last step met a NaN or an infinity and was not applied.
-    """
-
-    loss: Float[Array, ""]
-    weight: Float[Array, ""]
-    finite: Bool[Array, ""]
-
-
 def steps_per_epoch(rows: int, batch_size: int) -> int:
     """ceil(rows / batch_size): the last batch is padded with rows of weight 0."""
     return -(-rows // batch_size)
@@ -98,49 +84,50 @@ def order_of_rows(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarr
     return order.reshape(steps, batch_size)
 
 
-def stretch(program: Program) -> Callable[..., tuple[State, Progress]]:
-    """(state, x, y, order, number of steps, weights of rows) -> (state, progress), uncompiled.
+def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
+    """(state, x, y, order, number of steps, weights of rows) -> (state, finite), uncompiled.
 
     It ends before its number of steps at the end of the epoch and at a step whose loss or gradient
-    is not finite; that step is not applied. Without weights every row counts 1, and the program
-    knows of none.
+    is not finite; that step is not applied, and `finite` is False. Without weights every row counts
+    1, and the program knows of none.
     """
 
     def run(
         state: State, x: Array, y: Array, order: Array, count: Any, row_weights: Any = None
-    ) -> tuple[State, Progress]:
+    ) -> tuple[State, Bool[Array, ""]]:
         rows, (per_epoch, size) = x.shape[0], order.shape
         first = state.step % per_epoch
         end = first + jnp.minimum(count, per_epoch - first)
+        goes_on = (first > 0) | (first == end)  # a stretch of no steps leaves the sums as they are
+        state = state._replace(
+            loss=jnp.where(goes_on, state.loss, 0), weight=jnp.where(goes_on, state.weight, 0)
+        )
 
-        def body(carry: tuple[Array, State, Progress]) -> tuple[Array, State, Progress]:
-            i, state, progress = carry
+        def body(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
+            i, state, _ = carry
             chosen = lax.dynamic_index_in_dim(order, i, keepdims=False)
             weights = (i * size + jnp.arange(size) < rows).astype(jnp.float32)
             if row_weights is not None:
                 weights = weights * pick(row_weights, chosen)
-            state, loss, finite = step(program, state, pick(x, chosen), pick(y, chosen), weights)
-            weight = jnp.sum(weights)
-            kept = jnp.where(finite, loss * weight, 0)
-            return i + 1, state, Progress(progress.loss + kept, progress.weight + weight, finite)
+            return i + 1, *step(program, state, pick(x, chosen), pick(y, chosen), weights)
 
-        start = (first, state, Progress(jnp.float32(0), jnp.float32(0), jnp.bool_(True)))
-        _, state, progress = lax.while_loop(lambda c: (c[0] < end) & c[2].finite, body, start)
-        return state, progress
+        carry = (first, state, jnp.bool_(True))
+        _, state, finite = lax.while_loop(lambda c: (c[0] < end) & c[2], body, carry)
+        return state, finite
 
     return run
 
 
 @lru_cache(maxsize=64)
-def compiled(program: Program) -> Callable[..., tuple[State, Progress]]:
+def compiled(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
     """`stretch`, compiled once for each shape of data and donating the state."""
     return jax.jit(stretch(program), donate_argnums=0)
 
 
 def step(
     program: Program, state: State, x: Array, y: Array, weights: Array
-) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
-    """One update: (state, mean loss, whether loss and gradient were finite, else not applied)."""
+) -> tuple[State, Bool[Array, ""]]:
+    """One update: (state, whether loss and gradient were finite, else it is not applied)."""
     value, gradients = value_and_gradients(program, state, x, y, weights)
     finite = jnp.isfinite(value) & all_finite(gradients)
     if program.optimizer.clip_norm is not None:
@@ -156,8 +143,16 @@ def step(
     )
     count = state.step + finite.astype(jnp.int32)
     average = optimizers.follow(program.optimizer, state.average, params, count, finite)
-    state = state._replace(params=params, moments=moments, average=average, step=count)
-    return state, value, finite
+    weight = jnp.sum(weights)
+    state = state._replace(
+        params=params,
+        moments=moments,
+        average=average,
+        step=count,
+        loss=state.loss + jnp.where(finite, value * weight, 0),
+        weight=state.weight + jnp.where(finite, weight, 0),
+    )
+    return state, finite
 
 
 def value_and_gradients(

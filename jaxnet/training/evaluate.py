@@ -15,6 +15,7 @@ from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training import calibration
 from jaxnet.training.epoch import Program
+from jaxnet.training.pace import Pace
 from jaxnet.training.tasks import Sums, find_task, log_losses, probabilities
 
 BLOCK = 1024
@@ -35,10 +36,40 @@ def block_size(rows: int) -> int:
 
 
 def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
-    """(params, x, y and perhaps weights in blocks, rows) -> sums of losses and the task's counts.
+    """Sums of losses and the task's counts over some blocks of rows, added to those before.
 
-    The call is (params, x, y, rows, weights); without weights every row counts 1.
+    The call is (total, params, x, y, rows, first, count, weights): total from `no_sums`, x, y and
+    weights in blocks, rows in all, the first block and how many. Blocks are added one after the
+    other, so it is the same number however they are dealt out to calls. Without weights every row
+    counts 1.
     """
+    of_block = _of_block(program, task_name, activation)
+
+    def run(
+        total: Sums,
+        params: Any,
+        x: Array,
+        y: Array,
+        rows: Any,
+        first: Any,
+        count: Any,
+        row_weights: Any = None,
+    ) -> Sums:
+        block = x.shape[1]
+
+        def body(i: Array, total: Sums) -> Sums:
+            weights = (i * block + jnp.arange(block) < rows).astype(jnp.float32)
+            if row_weights is not None:
+                weights = weights * row_weights[i]
+            return jax.tree.map(jnp.add, total, of_block(params, x[i], y[i], weights))
+
+        return lax.fori_loop(first, first + count, body, total)
+
+    return run
+
+
+def _of_block(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
+    """(params, x, y, weights) -> sums of one block."""
     task, loss = find_task(task_name), LOSSES[program.loss]
 
     def of_block(params: Any, x: Array, y: Array, weights: Array) -> Sums:
@@ -53,25 +84,58 @@ def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sum
             **task.sums(a, y, weights),
         }
 
-    def run(params: Any, x: Array, y: Array, rows: Any, row_weights: Any = None) -> Sums:
-        block = x.shape[1]
-
-        def body(i: Array, total: Sums) -> Sums:
-            weights = (i * block + jnp.arange(block) < rows).astype(jnp.float32)
-            if row_weights is not None:
-                weights = weights * row_weights[i]
-            return jax.tree.map(jnp.add, total, of_block(params, x[i], y[i], weights))
-
-        empty = jax.eval_shape(of_block, params, x[0], y[0], jnp.zeros(block))
-        return lax.fori_loop(0, x.shape[0], body, jax.tree.map(jnp.zeros_like, empty))
-
-    return run
+    return of_block
 
 
 @lru_cache(maxsize=64)
 def compiled_sums(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
     """`sums`, compiled once for each shape of data."""
     return jax.jit(sums(program, task_name, activation))
+
+
+def no_sums(
+    program: Program, task_name: str, activation: str, params: Any, x: Array, y: Array
+) -> Sums:
+    """The sums over no block at all."""
+    of_block = _of_block(program, task_name, activation)
+    shapes = jax.eval_shape(of_block, params, x[0], y[0], jnp.zeros(x.shape[1]))
+    return jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), shapes)
+
+
+def measurer(
+    program: Program,
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    *,
+    task: str,
+    activation: str,
+) -> Callable[[Network, Callable[[], None]], dict[str, float]]:
+    """(params, poll) -> the task's metrics on rows that stay on the device.
+
+    `poll` is called about once a second; what it raises ends the measuring.
+    """
+    run = compiled_sums(program, task, activation)
+    block = block_size(len(x))
+    rows, blocks_x, blocks_y = len(x), in_blocks(x, block), in_blocks(y, block)
+    blocks_w = None if weights is None else in_blocks(weights, block)
+    pace = Pace()
+    empty: list[Sums] = []  # traced once
+
+    def measure(params: Network, poll: Callable[[], None]) -> dict[str, float]:
+        if not empty:
+            empty.append(no_sums(program, task, activation, params, blocks_x, blocks_y))
+        total, first = empty[0], 0
+        while first < len(blocks_x):
+            poll()
+            count = min(pace.turns(), len(blocks_x) - first)
+            with pace.timing(count):
+                args = (params, blocks_x, blocks_y, rows, first, count, blocks_w)
+                total = jax.block_until_ready(run(total, *args))
+            first += count
+        return metrics(task, total)
+
+    return measure
 
 
 def metrics(task_name: str, totals: Sums) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """From the first state to the best parameters: stretches of compiled steps, evaluation, stopping.
 
-The host sees the ends of stretches only. A stretch ends at the end of an epoch or after about a
-second, whichever comes first, so that progress and signals get through.
+The host sees the ends of stretches only. A stretch ends at the end of an epoch, at a step that the
+plan names, or after about a second, so that progress, signals and checkpoints get through. Where it
+ends changes no bit of the result, so a run may stop between any two and go on in another process.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,13 +21,10 @@ from jaxnet.nn.losses import LOSSES
 from jaxnet.training import epoch as epochs
 from jaxnet.training import evaluate
 from jaxnet.training.epoch import Program
+from jaxnet.training.pace import Pace
+from jaxnet.training.snapshot import Best, Metrics, Snapshot
 from jaxnet.training.state import State, predicting
 from jaxnet.training.tasks import find_task
-
-SECONDS_OF_A_STRETCH = 1.0
-FIRST_STRETCH = 16  # steps, before the rate is known
-
-Metrics = dict[str, float]
 
 
 class Rows(NamedTuple):
@@ -60,10 +58,20 @@ class Stopping(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How long to train; without `stopping` every epoch runs and the last parameters are kept."""
+    """How long to train; without `stopping` every epoch runs and the last parameters are kept.
+
+    Attributes:
+        epochs: at most.
+        stopping: before that.
+        most_skipped: steps that are not finite are left out, up to so many; 0: the first one stops
+            the run.
+        every_steps: a stretch ends at every multiple of so many steps.
+    """
 
     epochs: int
     stopping: Stopping | None = None
+    most_skipped: int = 0
+    every_steps: int | None = None
 
 
 class Watch(NamedTuple):
@@ -75,6 +83,9 @@ class Watch(NamedTuple):
         advanced: with epoch (from 1), part of it that is done, rows seen in all, last metrics.
         ended: with the record of each epoch.
         finished: with what training gives.
+        between: with the snapshot between any two stretches; what it raises stops the run.
+        skipped: with step (from 1), rows and number of each step that was left out.
+        failed: with the last good snapshot, before a step that is not finite stops the run.
     """
 
     compiling: Callable[[], None] = lambda: None
@@ -82,6 +93,9 @@ class Watch(NamedTuple):
     advanced: Callable[[int, float, int, Mapping[str, float]], None] = lambda *_: None
     ended: Callable[[Metrics], None] = lambda record: None
     finished: Callable[["Fitted"], None] = lambda fitted: None
+    between: Callable[[Snapshot], None] = lambda snapshot: None
+    skipped: Callable[[int, Sequence[int], int], None] = lambda *_: None
+    failed: Callable[[Snapshot], None] = lambda snapshot: None
 
 
 class Fitted(NamedTuple):
@@ -94,6 +108,7 @@ class Fitted(NamedTuple):
         reason: why it ended, in words.
         records: one an epoch: epoch, step, train_loss, validation_<metric>.
         seconds: spent compiling, training and evaluating.
+        last: where training stands, to go on from.
     """
 
     params: Network
@@ -102,17 +117,34 @@ class Fitted(NamedTuple):
     reason: str
     records: list[Metrics]
     seconds: dict[str, float]
+    last: Snapshot
 
 
-class _Best(NamedTuple):
-    value: float
-    epoch: int
-    params: Network
+class _Loop(NamedTuple):
+    """What stays the same from stretch to stretch."""
+
+    program: Program
+    run: Callable[..., tuple[State, Any]]
+    data: _Data
+    measure: Callable[..., Metrics] | None
+    plan: Plan
+    watch: Watch
+    pace: Pace
+
+    @property
+    def per_epoch(self) -> int:
+        return epochs.steps_per_epoch(len(self.data.x), self.program.batch_size)
+
+    def steps(self, state: State, order: np.ndarray, count: int) -> tuple[State, bool]:
+        """(state after that many steps, whether all were finite), once they are done."""
+        data = self.data
+        state, finite = self.run(state, data.x, data.y, order, count, data.weights)
+        return state, bool(finite)
 
 
 def fit(
     program: Program,
-    state: State,
+    start: Snapshot,
     train: Rows,
     validation: Rows,
     plan: Plan,
@@ -124,7 +156,8 @@ def fit(
     """Train and return the parameters to keep.
 
     Args:
-        program: what is compiled; `state` is consumed.
+        program: what is compiled.
+        start: `snapshot.beginning`, or where an earlier run stood; it is consumed.
         task: name of the task; `activation`, of the outputs, turns logits into probabilities.
 
     Raises:
@@ -136,36 +169,30 @@ def fit(
     _check_metric(plan.stopping, task)
     for part, rows in (("training", train), ("validation", validation)):
         _check_weights(part, rows)
-    seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
-    run = epochs.compiled(program)
-    data = _on_device(train)
-    state = _compile(run, state, data, program.batch_size, watch, seconds)
-    measure = _evaluator(program, validation, task, activation)
-    best: _Best | None = None
-    records: list[Metrics] = []
-    reason = "all epochs ran"
-    rate = 0.0
-    for number in range(1, plan.epochs + 1):
-        begun = time.perf_counter()
-        state, loss, rate = _epoch(run, program, state, data, number, rate, records, watch)
-        seconds["train"] += time.perf_counter() - begun
-        begun = time.perf_counter()
-        measured = measure(predicting(state)) if len(validation.x) else {}
-        seconds["evaluate"] += time.perf_counter() - begun
-        named = {f"validation_{name}": value for name, value in measured.items()}
-        records.append({"epoch": number, "step": int(state.step), "train_loss": loss, **named})
-        watch.ended(records[-1])
-        watch.advanced(number, 1.0, number * len(train.x), _shown(records))
-        if plan.stopping is None:
-            continue
-        best = _better(best, number, measured, plan.stopping, state)
-        if number - best.epoch >= plan.stopping.patience:
-            reason = f"no better {plan.stopping.metric} in {plan.stopping.patience} epochs"
-            break
-    params, epoch = (best.params, best.epoch) if best else (predicting(state), len(records))
-    fitted = Fitted(params, epoch, len(records), reason, records, seconds)
+    run, data = epochs.compiled(program), _on_device(train)
+    measure = None
+    if len(validation.x):
+        measure = evaluate.measurer(program, *validation, task=task, activation=activation)
+    loop = _Loop(program, run, data, measure, plan, watch, Pace())
+    now = start
+    if _why_it_ends(plan, now) is None:
+        now = _compile(loop, now)
+    while (reason := _why_it_ends(plan, now)) is None:
+        now = _measured(loop, _epoch(loop, now))
+    params, epoch = predicting(now.state), len(now.records)
+    if now.best is not None:
+        params, epoch = now.best.params, now.best.epoch
+    fitted = Fitted(params, epoch, len(now.records), reason, now.records, now.seconds, now)
     watch.finished(fitted)
     return fitted
+
+
+def _why_it_ends(plan: Plan, now: Snapshot) -> str | None:
+    """In words; None while it goes on."""
+    ran, stopping = len(now.records), plan.stopping
+    if stopping and now.best is not None and ran - now.best.epoch >= stopping.patience:
+        return f"no better {stopping.metric} in {stopping.patience} epochs"
+    return "all epochs ran" if ran >= plan.epochs else None
 
 
 def _check_metric(stopping: Stopping | None, task: str) -> None:
@@ -198,62 +225,75 @@ def _on_device(rows: Rows) -> _Data:
     return _Data(jnp.asarray(rows.x), jnp.asarray(rows.y), weights)
 
 
-def _compile(
-    run: Any, state: State, data: _Data, batch_size: int, watch: Watch, seconds: dict[str, float]
-) -> State:
+def _compile(loop: _Loop, now: Snapshot) -> Snapshot:
     """Run no step, which compiles the program."""
-    watch.compiling()
+    loop.watch.compiling()
     begun = time.perf_counter()
-    order = np.zeros((epochs.steps_per_epoch(len(data.x), batch_size), batch_size), np.int32)
-    state, _ = jax.block_until_ready(run(state, data.x, data.y, order, 0, data.weights))
-    seconds["compile"] = time.perf_counter() - begun
-    watch.compiled(seconds["compile"])
-    return state
+    order = np.zeros((loop.per_epoch, loop.program.batch_size), np.int32)
+    state, _ = loop.steps(now.state, order, 0)
+    seconds = time.perf_counter() - begun
+    now.seconds["compile"] += seconds
+    loop.watch.compiled(seconds)
+    now = now._replace(state=state)
+    loop.watch.between(now)
+    return now
 
 
-def _evaluator(
-    program: Program, rows: Rows, task: str, activation: str
-) -> Callable[[Network], Metrics]:
-    run = evaluate.compiled_sums(program, task, activation)
-    block = evaluate.block_size(len(rows.x))
-    x, y = evaluate.in_blocks(rows.x, block), evaluate.in_blocks(rows.y, block)
-    weights = None if rows.weights is None else evaluate.in_blocks(rows.weights, block)
-    return lambda params: evaluate.metrics(task, run(params, x, y, len(rows.x), weights))
-
-
-def _epoch(
-    run: Any,
-    program: Program,
-    state: State,
-    data: _Data,
-    number: int,
-    rate: float,
-    records: list[Metrics],
-    watch: Watch,
-) -> tuple[State, float, float]:
-    """Run one epoch in stretches: (state, mean training loss, steps per second)."""
-    rows = len(data.x)
-    steps = epochs.steps_per_epoch(rows, program.batch_size)
-    order = epochs.order_of_rows(int(state.seed), number - 1, rows, program.batch_size)
-    done, loss, weight = 0, 0.0, 0.0
-    while done < steps:
-        count = int(rate * SECONDS_OF_A_STRETCH) or FIRST_STRETCH
+def _epoch(loop: _Loop, now: Snapshot) -> Snapshot:
+    """Train to the end of the epoch, in stretches; nothing to do where that is reached."""
+    rows, batch, number = len(loop.data.x), loop.program.batch_size, len(now.records) + 1
+    order = epochs.order_of_rows(int(now.state.seed), number - 1, rows, batch)
+    step, end = int(now.state.step), number * loop.per_epoch
+    while step < end:
         begun = time.perf_counter()
-        state, progress = run(state, data.x, data.y, order, min(count, steps - done), data.weights)
-        loss, weight = loss + float(progress.loss), weight + float(progress.weight)
-        if not bool(progress.finite):
-            raise _not_finite(program, state, data)
-        rate = max(min(count, steps - done) / (time.perf_counter() - begun), 1.0)
-        done += min(count, steps - done)
-        seen = (number - 1) * rows + min(done * program.batch_size, rows)
-        shown = {**_shown(records), "loss": _ratio(loss, weight)}
-        watch.advanced(number, done / steps, seen, shown)
-    return state, _ratio(loss, weight), rate
+        count = min(loop.pace.turns(), end - step, _to_multiple(step, loop.plan.every_steps))
+        with loop.pace.timing(count):
+            state, finite = loop.steps(now.state, order, count)
+        now, step = now._replace(state=state), int(state.step)
+        if not finite:
+            now, step = _leave_out(loop, now), step + 1
+        now.seconds["train"] += time.perf_counter() - begun
+        done = step - end + loop.per_epoch
+        shown = {**_shown(now.records), "loss": _mean_loss(now.state)}
+        seen = (number - 1) * rows + min(done * batch, rows)
+        loop.watch.advanced(number, done / loop.per_epoch, seen, shown)
+        loop.watch.between(now)
+    return now
 
 
-def _ratio(loss: float, weight: float) -> float:
-    """The mean loss; 0 where all rows so far weigh 0."""
-    return loss / weight if weight else 0.0
+def _to_multiple(step: int, of: int | None) -> int:
+    """Steps to the next multiple.
+
+    >>> _to_multiple(13, 10), _to_multiple(20, 10)
+    (7, 10)
+    """
+    return np.iinfo(np.int32).max if of is None else of - step % of
+
+
+def _measured(loop: _Loop, now: Snapshot) -> Snapshot:
+    """The end of an epoch: its record, and whether it is the best so far."""
+    number, begun = len(now.records) + 1, time.perf_counter()
+    measured: Metrics = {}
+    if loop.measure is not None:
+        measured = loop.measure(predicting(now.state), lambda: loop.watch.between(now))
+    now.seconds["evaluate"] += time.perf_counter() - begun
+    named = {f"validation_{name}": value for name, value in measured.items()}
+    loss = _mean_loss(now.state)
+    record = {"epoch": number, "step": int(now.state.step), "train_loss": loss, **named}
+    now.records.append(record)
+    if loop.plan.stopping is not None:
+        best = _better(now.best, number, measured, loop.plan.stopping, now.state)
+        now = now._replace(best=best)
+    loop.watch.ended(record)
+    loop.watch.advanced(number, 1.0, number * len(loop.data.x), _shown(now.records))
+    loop.watch.between(now)
+    return now
+
+
+def _mean_loss(state: State) -> float:
+    """Of the epoch so far; 0 where all its rows weigh 0."""
+    weight = float(state.weight)
+    return float(state.loss) / weight if weight else 0.0
 
 
 def _shown(records: list[Metrics]) -> Metrics:
@@ -268,19 +308,37 @@ def _shown(records: list[Metrics]) -> Metrics:
 
 
 def _better(
-    best: _Best | None, number: int, measured: Metrics, stopping: Stopping, state: State
-) -> _Best:
+    best: Best | None, number: int, measured: Metrics, stopping: Stopping, state: State
+) -> Best:
     """The better one of the best so far and this epoch; NaN is never better."""
     value = measured[stopping.metric]
     value = -value if stopping.maximise else value
     if best is not None and not value < best.value:
         return best
     kept = jax.tree.map(jnp.copy, predicting(state))  # the state itself is given away
-    return _Best(value if np.isfinite(value) else np.inf, number, kept)
+    return Best(value if np.isfinite(value) else np.inf, number, kept)
 
 
-def _not_finite(program: Program, state: State, data: _Data) -> NonFiniteError:
-    """The error for the step that was not applied, with the rows of its batch."""
+def _leave_out(loop: _Loop, now: Snapshot) -> Snapshot:
+    """Step over the update that was not finite, or fail where there have been too many."""
+    step, most = int(now.state.step), loop.plan.most_skipped
+    what, rows = _guilty(loop.program, now.state, loop.data)
+    if now.skipped < most:
+        loop.watch.skipped(step + 1, rows, now.skipped + 1)
+        after = now.state._replace(step=jnp.int32(step + 1))
+        return now._replace(state=after, skipped=now.skipped + 1)
+    loop.watch.failed(now)
+    before = f", after {most} steps that were left out (training.skip_limit)" if most else ""
+    raise NonFiniteError(
+        f"{what} not finite at step {step + 1} (epoch {step // loop.per_epoch + 1}){before}; "
+        "lower optimizer.learning_rate, or set optimizer.clip_norm=1.0",
+        step=step + 1,
+        rows=rows,
+    )
+
+
+def _guilty(program: Program, state: State, data: _Data) -> tuple[str, list[int]]:
+    """What is not finite at the update that was not applied, and the rows that make it so."""
     step, rows = int(state.step), len(data.x)
     per_epoch = epochs.steps_per_epoch(rows, program.batch_size)
     order = epochs.order_of_rows(int(state.seed), step // per_epoch, rows, program.batch_size)
@@ -291,10 +349,6 @@ def _not_finite(program: Program, state: State, data: _Data) -> NonFiniteError:
     z = embedding.forward(state.params, data.x[batch], **program.network)
     losses = np.asarray(LOSSES[program.loss].plain(z, data.y[batch], **dict(program.options)))
     guilty = batch[~np.isfinite(losses)]
-    what = "the loss is" if guilty.size else "the gradient is"
-    return NonFiniteError(
-        f"{what} not finite at step {step + 1} (epoch {step // per_epoch + 1}); "
-        "lower optimizer.learning_rate, or set optimizer.clip_norm=1.0",
-        step=step + 1,
-        rows=[int(row) for row in (guilty if guilty.size else batch)],
-    )
+    if guilty.size:
+        return "the loss is", guilty.tolist()
+    return "the gradient is", batch.tolist()

@@ -21,7 +21,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "activations": "activations of a batch",
         "logits": "logits of a batch",
         "evaluation": "a block of the evaluation",
-        "checkpoint": "a copy for the checkpoint",
+        "checkpoint": "copies for the checkpoint",
         "predictions": "predictions of all rows",
     }
 )

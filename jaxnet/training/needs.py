@@ -38,6 +38,7 @@ _PER_OUTPUT: Mapping[str, float] = MappingProxyType(
 _PER_OTHER_OUTPUT = 12.0
 # Their updates are made in place; the others keep a second copy of the gradients, as clipping does.
 _IN_PLACE = frozenset(("sgd", "adam", "adamw"))
+_COPIES = 2  # while a checkpoint is put together: as arrays joined, and with its digest
 
 
 class Needs(NamedTuple):
@@ -53,7 +54,7 @@ class Needs(NamedTuple):
         activations: of a batch, forward and backward.
         logits: of a batch, with what the loss makes of them.
         evaluation: of a block of validation rows.
-        checkpoint: a copy of the state in main memory, on its way to a file.
+        checkpoint: copies of state and best parameters in main memory, on their way to a file.
         predictions: logits and probabilities of every row, at the end, in main memory.
         shrink: the key of the config that makes the parameters fewer; no part.
     """
@@ -121,6 +122,7 @@ def estimate(
     doubled = program.optimizer.name not in _IN_PLACE or program.optimizer.clip_norm is not None
     tables = count(state.params.tables)
     moments, average = count(state.moments), count(state.average)
+    best = parameters if validation_rows else 0
     inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
     per_output = _per_output(program)
     forward = 0.7 * inputs + units + outputs * min(per_output, 5.0)  # numbers a row
@@ -130,12 +132,12 @@ def estimate(
         parameters=parameters,
         optimizer=moments,
         average=average,
-        best=parameters if validation_rows else 0,
+        best=best,
         gradients=(1 + doubled) * parameters,
         activations=int(_FLOAT * batch * (inputs + units * _per_unit(program))),
         logits=int(_FLOAT * batch * outputs * per_output),
         evaluation=int(_FLOAT * min(block, validation_rows) * forward),
-        checkpoint=2 * parameters + moments + average,
+        checkpoint=_COPIES * (parameters + moments + average + best),
         predictions=outputs * (12 * (rows + validation_rows + other_rows) + 16 * rows),
         shrink="model.embedding_size" if 2 * tables > parameters else "model.hidden",
     )

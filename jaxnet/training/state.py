@@ -35,6 +35,9 @@ class State(NamedTuple):
         step: updates applied.
         seed: from which the order of rows and dropout follow, with the step.
         hyper: rates and the length of the run.
+        loss: sum of the weighted losses of the epoch under way: carried from step to step, it does
+            not depend on where the run was cut into stretches.
+        weight: sum of the weights of these rows.
     """
 
     params: Network
@@ -43,6 +46,8 @@ class State(NamedTuple):
     step: Int[Array, ""]
     seed: Int[Array, ""]
     hyper: Hyper
+    loss: Float[Array, ""]
+    weight: Float[Array, ""]
 
 
 def hyper(
@@ -129,7 +134,8 @@ def _compiled_begin(
             params = params._replace(layers=(*hidden, last._replace(b=bias)))
         average = jax.tree.map(jnp.copy, params) if optimizer.ema is not None else ()
         moments = optimizers.init(optimizer, params)
-        return State(params, moments, average, jnp.int32(0), seed, rates)
+        none = jnp.zeros((), jnp.float32)
+        return State(params, moments, average, jnp.int32(0), seed, rates, none, none)
 
     return jax.jit(draw)
 

@@ -10,13 +10,14 @@ import pytest
 from jaxnet.errors import NonFiniteError, UserError
 from jaxnet.nn import losses, mlp
 from jaxnet.training import epoch as epochs
-from jaxnet.training import evaluate
+from jaxnet.training import evaluate, pace
 from jaxnet.training import fit as fits
 from jaxnet.training import state as states
 from jaxnet.training.engines import ENGINES
 from jaxnet.training.epoch import Program
 from jaxnet.training.fit import Plan, Rows, Stopping, Watch, fit
 from jaxnet.training.optimizer import Optimizer, Schedule
+from jaxnet.training.snapshot import beginning
 
 ROWS, FEATURES, CLASSES, BATCH = 37, 5, 3, 8
 STEPS = 5  # ceil(37 / 8)
@@ -44,7 +45,7 @@ def train(chosen=None, plan=None, data=None, watch=None, **rates):
     chosen = chosen or program()
     return fit(
         chosen,
-        begin(chosen, **rates),
+        beginning(begin(chosen, **rates)),
         data or rows(),
         rows(1),
         plan or Plan(3),
@@ -67,10 +68,10 @@ def test_a_fit_compiles_once_whatever_the_lengths_of_its_stretches(monkeypatch):
     chex.clear_trace_counter()
     run = jax.jit(chex.assert_max_traces(epochs.stretch(program()), 1), donate_argnums=0)
     monkeypatch.setattr(epochs, "compiled", lambda chosen: run)
-    monkeypatch.setattr(fits, "FIRST_STRETCH", 2)
-    monkeypatch.setattr(fits, "SECONDS_OF_A_STRETCH", 1e-9)
+    monkeypatch.setattr(pace, "FIRST", 2)
+    monkeypatch.setattr(pace, "SECONDS", 1e-9)
     train()
-    monkeypatch.setattr(fits, "FIRST_STRETCH", 3)
+    monkeypatch.setattr(pace, "FIRST", 3)
     train(learning_rate=0.5, weight_decay=0.1, dropout=0.3, label_smoothing=0.1)
     train(dropout=0.0, learning_rate=1e-4, total_steps=7)
 
@@ -119,10 +120,10 @@ def test_an_epoch_is_the_plain_loop_of_optax():
             total += float(value) * len(chosen_rows)
             updates, moments = optimizer.update(gradients, moments)
             params = optax.apply_updates(params, updates)
-    state, progress = epochs.compiled(chosen)(state, data.x, data.y, order, STEPS)
+    state, _ = epochs.compiled(chosen)(state, data.x, data.y, order, STEPS)
     chex.assert_trees_all_close(state.params, params, rtol=2e-4, atol=2e-6)
-    assert float(progress.loss) == pytest.approx(total, rel=1e-5)
-    assert float(progress.weight) == ROWS
+    assert float(state.loss) == pytest.approx(total, rel=1e-5)
+    assert float(state.weight) == ROWS
 
 
 @pytest.mark.parametrize("loss", ["categorical_cross_entropy", "squared_error"])
@@ -151,13 +152,14 @@ def test_evaluation_counts_every_row_once_and_padding_never():
     chosen, data = program(), rows(count=23)
     params = begin(chosen).params
     run = evaluate.compiled_sums(chosen, "multiclass", "softmax")
-    measured = [
-        evaluate.metrics(
-            "multiclass",
-            run(params, evaluate.in_blocks(data.x, block), evaluate.in_blocks(data.y, block), 23),
-        )
-        for block in (4, 23, 64)
-    ]
+    measured = []
+    for block in (4, 23, 64):
+        x, y = evaluate.in_blocks(data.x, block), evaluate.in_blocks(data.y, block)
+        none = evaluate.no_sums(chosen, "multiclass", "softmax", params, x, y)
+        whole = run(none, params, x, y, 23, 0, len(x))
+        parts = run(run(none, params, x, y, 23, 0, 1), params, x, y, 23, 1, len(x) - 1)
+        chex.assert_trees_all_equal(parts, whole)
+        measured.append(evaluate.metrics("multiclass", whole))
     z = mlp.forward(params.layers, jnp.asarray(data.x))
     exact = float(losses.mean(losses.categorical_cross_entropy(z, jnp.asarray(data.y))))
     right = np.mean(np.argmax(np.asarray(z), axis=1) == data.y)
@@ -219,9 +221,9 @@ def test_the_step_that_was_not_finite_is_not_applied():
     data.x[11, 0] = np.nan
     order = epochs.order_of_rows(3, 0, ROWS, BATCH)
     step = next(i for i, batch in enumerate(order) if 11 in batch)
-    stopped, progress = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, STEPS)
+    stopped, finite = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, STEPS)
     before, _ = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, step)
-    assert not bool(progress.finite)
+    assert not bool(finite)
     chex.assert_trees_all_equal(stopped, before)
 
 
@@ -285,11 +287,11 @@ def test_a_step_takes_the_weighted_mean(engine):
     chosen, data = program(engine=engine, batch_size=ROWS), rows()._replace(weights=WEIGHTED)
     order = epochs.order_of_rows(3, 0, ROWS, ROWS)
     before = begin(chosen).params
-    _, progress = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, 1, data.weights)
+    state, _ = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, 1, data.weights)
     z = mlp.forward(before.layers, jnp.asarray(data.x))
     each = np.asarray(losses.categorical_cross_entropy(z, jnp.asarray(data.y)))
-    assert float(progress.weight) == WEIGHTED.sum()
-    assert float(progress.loss) == pytest.approx(np.sum(each * WEIGHTED), rel=1e-5)
+    assert float(state.weight) == WEIGHTED.sum()
+    assert float(state.loss) == pytest.approx(np.sum(each * WEIGHTED), rel=1e-5)
 
 
 def test_a_row_of_weight_0_is_left_out_and_one_of_weight_2_counts_twice():
@@ -314,9 +316,9 @@ def test_a_batch_that_weighs_nothing_teaches_nothing_and_spoils_nothing():
     weights = np.zeros(ROWS, np.float32)
     order = epochs.order_of_rows(3, 0, ROWS, BATCH)
     chosen, data = program(optimizer=Optimizer("sgd", clip_norm=1.0)), rows()
-    state, progress = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, 1, weights)
-    assert (float(progress.loss), float(progress.weight), int(state.step)) == (0, 0, 1)
-    assert bool(progress.finite)
+    state, finite = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, 1, weights)
+    assert (float(state.loss), float(state.weight), int(state.step)) == (0, 0, 1)
+    assert bool(finite)
     chex.assert_trees_all_equal(state.params, begin(chosen).params)
     weights[order[-1, 0]] = 1  # of the last step alone
     fitted = train(data=data._replace(weights=weights), plan=Plan(1))
@@ -329,7 +331,15 @@ def test_validation_rows_may_be_weighted():
     integers = np.array([0, 1, 2] * 13)[:ROWS]
     repeated = np.repeat(np.arange(ROWS), integers)
     found, expected = (
-        fit(chosen, begin(chosen), data, v, Plan(1), task="multiclass", activation="softmax")
+        fit(
+            chosen,
+            beginning(begin(chosen)),
+            data,
+            v,
+            Plan(1),
+            task="multiclass",
+            activation="softmax",
+        )
         for v in (
             data._replace(weights=integers.astype(np.float32)),
             Rows(data.x[repeated], data.y[repeated]),
@@ -375,7 +385,9 @@ def test_tables_learn_what_only_codes_tell(engine, precision):
     chosen = program(engine=engine, batch_size=32, precision=precision)
     rates = states.hyper(learning_rate=0.03, weight_decay=0.1, total_steps=13 * 10)
     state = states.begin((3, 16, 3), chosen.optimizer, rates, seed=0, embeddings=((12, 4),))
-    fitted = fit(chosen, state, data, data, Plan(10), task="multiclass", activation="softmax")
+    fitted = fit(
+        chosen, beginning(state), data, data, Plan(10), task="multiclass", activation="softmax"
+    )
     assert fitted.records[-1]["validation_accuracy"] == 1.0
     assert fitted.params.tables[0].dtype == jnp.float32
 

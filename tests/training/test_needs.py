@@ -1,5 +1,6 @@
 """What a training is thought to need, held against what the compiler then asks for."""
 
+import tracemalloc
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxnet.outputs import checkpoint_file
 from jaxnet.training import epoch as epochs
 from jaxnet.training import state as states
 from jaxnet.training.epoch import Program
@@ -98,6 +100,20 @@ def test_validation_rows_are_counted_in_whole_blocks() -> None:
     assert of(0).validation == of(0).evaluation == of(0).best == 0
     assert of(3).validation == 4 * 3 * (4 + 1)
     assert of(1025).validation == 4 * 2048 * (4 + 1)
+
+
+def test_a_checkpoint_takes_the_copies_that_are_counted() -> None:
+    """The memory that one takes while it is put together, as Python counts it."""
+    program, sizes = Program(BINARY), (64, 512, 512, 1)
+    needs = estimate(program, sizes, task="binary", rows=100, validation_rows=10)
+    state = begin(program, sizes, {})
+    leaves = jax.tree.leaves((state.params, state.moments, state.params))
+    arrays = {f"a{index}": np.asarray(leaf) for index, leaf in enumerate(leaves)}
+    tracemalloc.start()
+    checkpoint_file.encode(arrays, {"kind": "last", "step": 1, "seconds": 1.0})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most == pytest.approx(needs.checkpoint, rel=0.05)
 
 
 def test_parts_of_different_moments_are_not_added_up() -> None:

@@ -122,7 +122,7 @@ def test_the_first_loss_is_the_entropy_of_the_shares(task: str):
     bias = weights.prior_bias(chosen.activation, task, counts, 60)
     x = RNG.normal(size=(60, 3)).astype(np.float32)
     order = epochs.order_of_rows(0, 0, 60, 60)
-    _, progress = epochs.compiled(program)(
+    state, _ = epochs.compiled(program)(
         begin(task, program, bias), x, as_targets(chosen, y), order, 1
     )
     if task == "multilabel":
@@ -130,7 +130,7 @@ def test_the_first_loss_is_the_entropy_of_the_shares(task: str):
         expected = sum(entropy(np.array([p, 1 - p])) for p in shares)
     else:
         expected = entropy(counts / 60)
-    assert float(progress.loss) / 60 == pytest.approx(expected, rel=1e-6)
+    assert float(state.loss) / 60 == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_bias_is_the_last_layers_and_the_averages_too():

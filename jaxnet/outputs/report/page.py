@@ -44,29 +44,34 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Records], Html | None]], ...] = (
 )
 
 
-def write(directory: RunDirectory) -> Path:
+def write(directory: RunDirectory, *, poll: Callable[[], None] = lambda: None) -> Path:
     """Draw report.html from the files of a run directory, and say where it is.
 
     What is missing there, or damaged, is missing in the report too, with a line that says so.
 
     Args:
         directory: of a run, finished or not.
+        poll: called before each section; what it raises ends the drawing.
 
     Raises:
         RunFailed: the file cannot be written.
     """
     path = directory.path / FILE
-    write_text(path, render(read(directory)))
+    write_text(path, render(read(directory), poll=poll))
     return path
 
 
-def render(records: Records) -> str:
+def render(records: Records, *, poll: Callable[[], None] = lambda: None) -> str:
     """The page as text: the same records give the same text.
 
     Args:
         records: what `read` found.
+        poll: called before each section.
     """
-    found = [(key, title, _attempt(key, title, make, records)) for key, title, make in _SECTIONS]
+    found = []
+    for key, title, make in _SECTIONS:
+        poll()
+        found.append((key, title, _attempt(key, title, make, records)))
     there = [(key, title, part) for key, title, part in found if part is not None]
     links = [element("li", element("a", title, href=f"#{key}")) for key, title, _ in there]
     top = _attempt("top", "The top of this page", header, records)

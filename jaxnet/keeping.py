@@ -1,0 +1,135 @@
+"""When a run saves where it stands: now and then, when a signal stops it, and at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxnet.config.schema import CheckpointsConfig
+from jaxnet.errors import NonFiniteError, RunFailed, Stopped
+from jaxnet.outputs import checkpoints, records
+from jaxnet.outputs.checkpoints import Keep
+from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.training import snapshot as snapshots
+from jaxnet.training.snapshot import Arrays, Snapshot
+
+
+class Keeper:
+    """Saves the snapshots of a run, and polls for signals between them.
+
+    Args:
+        run: the directory.
+        settings: when to save, and what stays.
+        facts: what every checkpoint says beside its own: config, hashes, machine.
+        poll: raises once the run shall stop.
+        start: where the run goes on, saved or not.
+        clock: seconds that only grow, for tests.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        settings: CheckpointsConfig,
+        facts: Mapping[str, Any],
+        *,
+        poll: Callable[[], None],
+        start: Snapshot,
+        saved: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run, self._settings, self._facts = run, settings, dict(facts)
+        self._poll, self._clock = poll, clock
+        self._keep = Keep(settings.keep, settings.keep_every_steps, settings.keep_every_seconds)
+        self._time = clock()
+        self._saved = _place(start) if saved else None
+        self._step = int(start.state.step)
+        self._best = start.best.epoch if start.best is not None and saved else None
+
+    def between(self, now: Snapshot) -> None:
+        """Stop if that is asked for, with a checkpoint; else save if it is time.
+
+        Raises:
+            Stopped: a signal has come; `saved` says whether there is a checkpoint to go on from.
+            NonFiniteError: the parameters are not finite any more.
+            RunFailed: the checkpoint cannot be written.
+        """
+        try:
+            self._poll()
+        except BaseException as stop:
+            self._save_before(stop, now)
+            raise
+        if self._is_due(now):
+            self.save(now)
+
+    def save(self, now: Snapshot) -> None:
+        """Write a checkpoint, unless the last one is the same.
+
+        Raises:
+            NonFiniteError: parameters or moments are not finite: such a state is never saved.
+            RunFailed: it cannot be written; the ones before stay as they were.
+        """
+        if self._saved == _place(now):
+            return
+        arrays, facts = snapshots.pack(now)
+        _refuse_not_finite(arrays, facts["step"])
+        if now.best is not None and now.best.epoch != self._best:
+            self._write("best", *snapshots.pack_best(now.best), now)
+            self._best = now.best.epoch
+        name = self._write("last", arrays, facts, now)
+        self._saved, self._step, self._time = _place(now), facts["step"], self._clock()
+        records.append_event(
+            self._run, "checkpoint", step=facts["step"], seconds=now.productive, name=name
+        )
+
+    def save_if_finite(self, now: Snapshot) -> None:
+        """`save`, before a run fails for another reason: its own problems are not said."""
+        try:
+            self.save(now)
+        except (NonFiniteError, RunFailed):
+            return
+
+    def _write(self, kind: str, arrays: Arrays, facts: Mapping[str, Any], now: Snapshot) -> str:
+        step = int(now.state.step)
+        if kind == "best" and now.best is not None:
+            step = int(now.records[now.best.epoch - 1]["step"])
+        said = {**self._facts, **facts, "step": step, "seconds": now.productive}
+        path = checkpoints.save(self._run.checkpoints, kind, arrays, said, self._keep)
+        return path.name
+
+    def _save_before(self, stop: BaseException, now: Snapshot) -> None:
+        try:
+            self.save(now)
+        except (NonFiniteError, RunFailed) as error:
+            stop.add_note(f"no checkpoint could be written: {error}")
+        else:
+            if isinstance(stop, Stopped):
+                stop.saved = str(self._run.path)
+
+    def _is_due(self, now: Snapshot) -> bool:
+        given, step = self._settings, int(now.state.step)
+        if (
+            given.every_steps is not None
+            and step // given.every_steps > self._step // given.every_steps
+        ):
+            return True
+        seconds = given.every_seconds
+        return seconds is not None and self._clock() - self._time >= seconds
+
+
+def _place(now: Snapshot) -> tuple[int, int]:
+    """Steps done and epochs measured: two snapshots of a run at the same place are the same."""
+    return int(now.state.step), len(now.records)
+
+
+def _refuse_not_finite(arrays: Arrays, step: int) -> None:
+    for name, array in arrays.items():
+        kept = name not in ("records", "best.value")  # an undefined metric is no damage
+        if kept and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NonFiniteError(
+                f"{name.removeprefix('state.')} is not finite after step {step}; "
+                "lower optimizer.learning_rate",
+                step=step,
+            )

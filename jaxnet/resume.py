@@ -1,0 +1,200 @@
+"""What a run directory holds to go on from, and whether a config and its data fit to it.
+
+Resume rules
+1. A finished run is finished, unless more epochs are asked for.
+2. Every kept checkpoint is verified; the newest good one counts, and damaged ones are named.
+3. Without a good checkpoint the run starts from its beginning: it ends with the same bits.
+4. The config may differ in the keys that `jaxnet.config.changes` calls free, in no other.
+5. The data, encoded, must be the same, bit for bit.
+6. Where the machine differs in what bits depend on, that is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jaxnet import __version__
+from jaxnet.config import Config, load_config
+from jaxnet.config.changes import plain_values, refuse_changes
+from jaxnet.data.dataset import Dataset
+from jaxnet.errors import CheckpointError, JaxnetError, RunDirectoryError
+from jaxnet.job import registered_losses
+from jaxnet.outputs import checkpoints, model_file, records, run_directory
+from jaxnet.outputs.checkpoint_file import Checkpoint
+from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.training.snapshot import Snapshot, unpack
+from jaxnet.training.state import State
+
+
+class Earlier(NamedTuple):
+    """A good checkpoint of the run."""
+
+    name: str
+    checkpoint: Checkpoint
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was said about it."""
+        return self.checkpoint.facts
+
+
+def identity(config: Config, data: Dataset) -> dict[str, Any]:
+    """What every checkpoint of a run records of its config and its data."""
+    values = plain_values(config)
+    return {
+        "jaxnet": __version__,
+        "config": values,
+        "classes": [str(name) for name in data.schema["class_names"]],
+        "hashes": {
+            "config": _hash_of_json(values),
+            "schema": _hash_of_json(data.schema),
+            "data": _hash_of_arrays(data),
+        },
+    }
+
+
+def _hash_of_json(value: Any) -> str:
+    text = json.dumps(records.plain(value), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hash_of_arrays(data: Dataset) -> str:
+    digest = hashlib.sha256()
+    parts = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
+    for array in (*parts, *data.rows):
+        digest.update(f"{array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def finished(run: RunDirectory, config: Config) -> dict[str, Any] | None:
+    """The metrics of a run that has nothing left to do; None where something is.
+
+    Raises:
+        ConfigError: the config differs from the one that the run began with.
+    """
+    try:
+        status = records.read_json(run.status)
+        if not isinstance(status, dict) or status.get("state") != "finished":
+            return None
+        model_file.load(run.model)
+        metrics = records.read_json(run.metrics)
+    except RunDirectoryError:
+        return None
+    if config.report and not run.report.is_file():
+        return None
+    began = plain_values(load_recorded(run))
+    ran = len(records.read_lines(run.epochs))
+    refuse_changes(began, config, epochs_run=ran, where=str(run.path))
+    more = config.training.epochs > began["training"]["epochs"]
+    return None if more else {part: one for part, one in metrics.items() if part != "details"}
+
+
+def load_recorded(run: RunDirectory) -> Config:
+    """The config that a run began with."""
+    return load_config(run_directory.recorded_config(run), extra_losses=registered_losses())
+
+
+def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
+    """The newest good checkpoint; damaged ones are told.
+
+    Raises:
+        CheckpointError: they were written by a version whose checkpoints this one does not read.
+    """
+    survey = checkpoints.survey(run.checkpoints)
+    for name in survey.damaged:
+        warn(f"checkpoint {name} is damaged")
+    if survey.newest is None or survey.name is None:
+        if survey.damaged:
+            warn(f"{run.path}: no good checkpoint is left; the run starts from its beginning")
+        return None
+    if survey.damaged:
+        warn(f"going on from {survey.name}")
+    return Earlier(survey.name, survey.newest)
+
+
+def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | None) -> None:
+    """Stop where the config or the data are not those of the run.
+
+    Raises:
+        ConfigError: a key has changed that must not; names it, the old and the new value.
+        CheckpointError: the data, its columns or its classes have changed.
+    """
+    where = str(run.path)
+    if earlier is None:
+        if run.resolved_config.is_file():
+            _check_recorded(run, config)
+        return
+    facts = earlier.facts
+    refuse_changes(facts["config"], config, epochs_run=facts["epochs"], where=where)
+    now = identity(config, data)
+    if facts["classes"] != now["classes"]:
+        raise _other_data(
+            where, f"its classes were {_some(facts['classes'])}, are {_some(now['classes'])}"
+        )
+    for kind in ("schema", "data"):
+        if facts["hashes"][kind] != now["hashes"][kind]:
+            raise _other_data(where, _difference(run, data))
+
+
+def _check_recorded(run: RunDirectory, config: Config) -> None:
+    """Without a checkpoint nothing is lost; still, a run is not turned into another one."""
+    try:
+        began = plain_values(load_recorded(run))
+    except JaxnetError:
+        return  # killed before its config was whole
+    refuse_changes(began, config, epochs_run=0, where=str(run.path))
+
+
+def _other_data(where: str, what: str) -> CheckpointError:
+    return CheckpointError(
+        f"{where}: the data is not what the run began with: {what}; bring the old data back, or "
+        "start a new run with --run-dir DIR"
+    )
+
+
+def _difference(run: RunDirectory, data: Dataset) -> str:
+    """What of the data has changed, as far as the recorded schema tells."""
+    try:
+        then = records.read_json(run.schema)
+        old = {part: int(count) for part, count in then["rows"].items()}
+        names = [column["name"] for column in then["columns"]]
+    except (RunDirectoryError, KeyError, TypeError, ValueError, AttributeError):
+        return "other values"
+    now = data.schema
+    if names != (mine := [column["name"] for column in now["columns"]]):
+        gone, new = set(names) - set(mine), set(mine) - set(names)
+        return f"columns gone: {_some(sorted(gone))}, new: {_some(sorted(new))}"
+    if old != now["rows"]:
+        return f"rows were {_counts(old)}, are {_counts(now['rows'])}"
+    return "the same rows and columns by number and name, with other values"
+
+
+def _counts(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {part}" for part, count in rows.items())
+
+
+def _some(names: list[str], most: int = 10) -> str:
+    shown = ", ".join(map(repr, names[:most])) or "none"
+    return shown + (", ..." if len(names) > most else "")
+
+
+def snapshot_of(earlier: Earlier, like: State) -> Snapshot:
+    """The snapshot of a checkpoint.
+
+    Args:
+        like: the first state of the run.
+
+    Raises:
+        CheckpointError: an array is not what this network has.
+    """
+    try:
+        return unpack(earlier.checkpoint.arrays, earlier.facts, like)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"checkpoint {earlier.name}: {error}; it was written by jaxnet "
+            f"{earlier.facts.get('jaxnet')}, and this is {__version__}"
+        ) from None

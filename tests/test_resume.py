@@ -1,0 +1,305 @@
+"""Whole runs that are stopped and go on: the same bits, or a refusal that says what differs."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxnet
+from jaxnet.config import load_config
+from jaxnet.errors import (
+    CheckpointError,
+    ConfigError,
+    NonFiniteError,
+    RunDirectoryError,
+    Stopped,
+    UserError,
+)
+from jaxnet.outputs.records import read_lines
+from jaxnet.run import Calling
+
+SOURCES = {"binary": "breast_cancer", "multiclass": "digits", "multilabel": "digit_attributes"}
+SAME = ("model/model.safetensors", "model/model.json", "metrics.jsonl", "metrics.json")
+
+
+def small(task="binary", **overrides):
+    config = {
+        "task": task,
+        "data": {"source": SOURCES[task]},
+        "model": {"hidden": [8], "dropout": 0.3},
+        "training": {"epochs": 5, "batch_size": 64},
+        "checkpoints": {"every_steps": 3},
+        "report": False,
+    }
+    return load_config(config, overrides)
+
+
+def stopping_after(polls):
+    """Stops at that poll."""
+    left = iter(range(polls))
+
+    def poll():
+        if next(left, None) is None:
+            raise Stopped(15)
+
+    return Calling(progress=False, poll=poll)
+
+
+def stopped(config, directory, polls):
+    with pytest.raises(Stopped) as caught:
+        jaxnet.train(config, run_dir=directory, resume=True, calling=stopping_after(polls))
+    return caught.value
+
+
+def files(directory):
+    return {name: (Path(directory) / name).read_bytes() for name in SAME}
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def whole(request, tmp_path_factory):
+    """A run that nothing disturbed."""
+    config = small(request.param)
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    jaxnet.train(config, run_dir=directory, progress=False)
+    return config, directory
+
+
+@pytest.fixture
+def half(tmp_path):
+    """A binary run that was stopped in its midst."""
+    config = small()
+    stop = stopped(config, tmp_path / "run", 12)
+    assert stop.exit_code == 75
+    return config, tmp_path / "run"
+
+
+def test_stopped_again_and_again_a_run_ends_with_the_same_bits(whole, tmp_path):
+    config, directory = whole
+    place = tmp_path / "run"
+    codes = []
+    for polls in range(2, 200):
+        try:
+            jaxnet.train(config, run_dir=place, resume=True, calling=stopping_after(polls))
+            break
+        except Stopped as stop:
+            codes.append(stop.exit_code)
+    assert len(codes) > 5
+    assert set(codes) <= {75, 143}
+    assert files(place) == files(directory)
+    lines = read_lines(place / "metrics.jsonl")
+    assert [line["epoch"] for line in lines] == list(range(1, 6))
+    events = [event["event"] for event in read_lines(place / "events.jsonl")]
+    assert events.count("started") >= 1
+    assert events.count("resumed") > 3
+    assert events[-1] == "finished"
+
+
+def test_a_finished_run_says_so_and_more_epochs_go_on(whole):
+    config, directory = whole
+    before = files(directory)
+    again = jaxnet.train(config, run_dir=directory, resume=True, progress=False)
+    assert again.had_finished
+    assert again.metrics == {
+        part: one for part, one in json.loads(before["metrics.json"]).items() if part != "details"
+    }
+    assert files(directory) == before
+    if config.task != "binary":
+        return
+    place = directory.with_name("more")
+    shutil.copytree(directory, place)
+    more = jaxnet.train(run_dir=place, resume=True, progress=False, **{"training.epochs": 7})
+    assert not more.had_finished
+    assert [line["epoch"] for line in read_lines(place / "metrics.jsonl")] == list(range(1, 8))
+    assert "epochs: 7" in (place / "config.resolved.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"training\.epochs.* 7 epochs have run"):
+        jaxnet.train(run_dir=place, resume=True, progress=False, **{"training.epochs": 6})
+
+
+@pytest.mark.parametrize("what", ["absent", "empty", "lock alone", "no checkpoints"])
+def test_where_there_is_nothing_to_go_on_from_a_run_starts(what, whole, tmp_path):
+    config, directory = whole
+    place = tmp_path / "run"
+    if what != "absent":
+        place.mkdir()
+    if what == "lock alone":
+        (place / ".lock").write_text("{}")
+    if what == "no checkpoints":
+        stopped(config, place, 5)
+        shutil.rmtree(place / "checkpoints")
+    done = jaxnet.train(config, run_dir=place, resume=True, progress=False)
+    assert files(done.directory) == files(directory)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ({"optimizer.learning_rate": 0.5}, r"optimizer\.learning_rate: was .*0\.001.* is .*0\.5"),
+        ({"training.seed": 1}, r"training\.seed: was .*0.* is .*1"),
+        ({"model.hidden": [9]}, r"model\.hidden: was .*8.* is .*9"),
+        ({"training.early_stopping": None}, r"training\.early_stopping"),
+        ({"training.epochs": 1}, r"training\.epochs.* epochs have run"),
+    ],
+)
+def test_another_config_is_refused_with_both_values(overrides, text, half):
+    _, place = half
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    before.pop(place / ".lock")
+    with pytest.raises(ConfigError, match=text):
+        jaxnet.train(run_dir=place, resume=True, progress=False, **overrides)
+    after = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    after.pop(place / ".lock")
+    assert after == before
+
+
+def test_free_keys_may_change(half):
+    _, place = half
+    done = jaxnet.train(
+        run_dir=place,
+        resume=True,
+        progress=False,
+        **{"training.epochs": 6, "checkpoints.every_steps": None, "training.on_nan": "skip"},
+    )
+    assert len(read_lines(done.directory / "metrics.jsonl")) == 6
+
+
+def table(path, rows=90, classes=("no", "yes"), column="height", seed=0):
+    rng = np.random.default_rng(seed)
+    lines = [f"age,{column},income"]
+    for row in range(rows):
+        age = rng.normal()
+        lines.append(f"{age:.3f},{rng.normal():.3f},{classes[(row + int(age > 0)) % len(classes)]}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"rows": 80}, r"rows were 62 train, 14 validation, 14 test, are 56 train"),
+        ({"classes": ("no", "maybe")}, r"its classes were 'no', 'yes', are 'maybe', 'no'"),
+        ({"column": "width"}, r"columns gone: 'height', new: 'width'"),
+        ({"seed": 1}, r"other values"),
+    ],
+)
+def test_other_data_is_refused(changed, text, tmp_path):
+    table(tmp_path / "a.csv")
+    config = {
+        "task": "binary",
+        "data": {"train": str(tmp_path / "a.csv"), "target": "income"},
+        "model": {"hidden": [4]},
+        "training": {"epochs": 3},
+        "report": False,
+    }
+    stopped(config, tmp_path / "run", 4)
+    table(tmp_path / "a.csv", **changed)
+    with pytest.raises(CheckpointError, match=text):
+        jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False)
+    table(tmp_path / "b.csv")  # the same rows elsewhere are the same data
+    moved = {"data.train": str(tmp_path / "b.csv")}
+    jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False, **moved)
+
+
+def test_damaged_checkpoints_are_named_and_the_one_before_is_used(half, tmp_path):
+    config, place = half
+    whole = jaxnet.train(config, run_dir=tmp_path / "whole", progress=False)
+    newest = max((place / "checkpoints").glob("last-*"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 4
+    newest.write_bytes(content)
+    said = []
+    calling = Calling(progress=False, warn=said.append)
+    done = jaxnet.train(run_dir=place, resume=True, calling=calling)
+    assert said[0] == f"checkpoint {newest.name} is damaged"
+    assert said[1].startswith("going on from last-")
+    assert files(done.directory) == files(whole.directory)
+
+
+def test_without_a_good_checkpoint_a_run_starts_from_its_beginning(half, tmp_path):
+    config, place = half
+    whole = jaxnet.train(config, run_dir=tmp_path / "whole", progress=False)
+    for path in (place / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        done = jaxnet.train(run_dir=place, resume=True, progress=False)
+    said = [str(one.message) for one in caught]
+    assert any("is damaged" in text for text in said)
+    assert any("from its beginning" in text for text in said)
+    assert files(done.directory) == files(whole.directory)
+
+
+def test_resume_needs_a_directory_and_a_config(tmp_path):
+    with pytest.raises(UserError, match="--run-dir DIR"):
+        jaxnet.train(small(), resume=True, progress=False)
+    with pytest.raises(RunDirectoryError, match="name its config"):
+        jaxnet.train(run_dir=tmp_path / "none", resume=True, progress=False)
+    with pytest.raises(UserError, match="needs a config"):
+        jaxnet.train(run_dir=tmp_path / "none", progress=False)
+    assert not (tmp_path / "none").exists()
+
+
+def huge_rows(path, rows=200, bad=(17,)):
+    """Rows of which some have a gradient whose square overflows."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    x[list(bad)] = 1e22
+    np.savez(path, X=x, y=y)
+    return {
+        "task": "binary",
+        "data": {"train": str(path), "scale": "none", "split": {"seed": 4}},
+        "model": {"hidden": [4], "last_layer": "same", "numeric_embedding": "none"},
+        "training": {"epochs": 3, "batch_size": 16},
+        "report": False,
+    }
+
+
+def part_of(directory, row):
+    lines = (directory / "split.csv").read_text().splitlines()[1:]
+    return lines[row].split(",")[1]
+
+
+def test_steps_that_are_not_finite_are_left_out_counted_and_reported(tmp_path):
+    config = huge_rows(tmp_path / "rows.npz")
+    with pytest.raises(NonFiniteError) as caught:
+        jaxnet.train(config, run_dir=tmp_path / "stop", progress=False)
+    assert part_of(tmp_path / "stop", 17) == "train"
+    assert 17 in caught.value.rows
+    (failed,) = [e for e in read_lines(tmp_path / "stop/events.jsonl") if e["event"] == "failed"]
+    assert (failed["step"], tuple(failed["rows"])) == (caught.value.step, caught.value.rows)
+    skip = {"training.on_nan": "skip"}
+    # The last good state was kept: the run that stopped goes on, as one that skips from the start.
+    went_on = jaxnet.train(run_dir=tmp_path / "stop", resume=True, progress=False, **skip)
+    from_start = jaxnet.train(config, run_dir=tmp_path / "skip", progress=False, **skip)
+    assert files(went_on.directory) == files(from_start.directory)
+    events = [e for e in read_lines(tmp_path / "skip/events.jsonl") if e["event"] == "skipped"]
+    assert [17 in event["rows"] for event in events] == [True] * 3
+    assert [event["count"] for event in events] == [1, 2, 3]
+    assert events[0]["step"] == caught.value.step
+
+
+def test_too_many_of_them_stop_the_run_after_all(tmp_path):
+    config = huge_rows(tmp_path / "rows.npz")
+    overrides = {"training.on_nan": "skip", "training.skip_limit": 2}
+    with pytest.raises(NonFiniteError, match=r"after 2 steps that were left out"):
+        jaxnet.train(config, run_dir=tmp_path / "run", progress=False, **overrides)
+    events = [e["event"] for e in read_lines(tmp_path / "run/events.jsonl")]
+    assert events.count("skipped") == 2
+
+
+def test_a_state_that_is_not_finite_is_never_saved(tmp_path):
+    overrides = {"optimizer.learning_rate": 1e38, "training.batch_size": 1000}
+    overrides |= {"model.last_layer": "same", "checkpoints.every_steps": 1}
+    with pytest.raises(NonFiniteError, match="not finite after step 1"):
+        jaxnet.train(small(), run_dir=tmp_path / "run", progress=False, **overrides)
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
+def test_a_directory_of_somebody_elses_is_left_alone(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine")
+    with pytest.raises(RunDirectoryError, match=r"config\.yaml"):
+        jaxnet.train(small(), run_dir=tmp_path, resume=True, progress=False)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == "mine"
