@@ -67,10 +67,10 @@ def encode(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytes:
     if taken := sorted(_OURS & facts.keys()):
         raise ValueError(f"facts cannot be called {' and '.join(taken)}: the file has its own")
     # `require`, not `ascontiguousarray`: the latter turns a scalar's shape () into (1,).
-    in_order = {name: np.require(arrays[name], requirements="C") for name in sorted(arrays)}
+    in_order = {name: np.require(array, requirements="C") for name, array in arrays.items()}
     head = {**facts, "format": _FORMAT, "sha256": _ZEROS}
     text = json.dumps(head, sort_keys=True, allow_nan=False)
-    content = save(in_order, metadata={_KEY: text})
+    content = save(in_order, metadata={_KEY: text})  # in an order of its own: equal for equal
     try:
         start, end = _place(content, _ZEROS)
     except Damaged:

@@ -204,6 +204,7 @@ def test_damage_never_makes_a_good_one_go(tmp_path: Path) -> None:
     flip(tmp_path / name_of("last", 30))
     save(tmp_path, 40, keep=Keep(2))
     assert whole(tmp_path) == [20, 40]
+    assert steps(tmp_path) == [20, 30, 40]
     save(tmp_path, 50, keep=Keep(2))
     assert steps(tmp_path) == [40, 50]  # the damaged one is old now
 
@@ -217,6 +218,13 @@ def test_files_of_a_later_step_do_not_count(tmp_path: Path) -> None:
         save(tmp_path, step, keep=Keep(2))
         assert len(whole(tmp_path)) == 2
     assert steps(tmp_path) == [30, 40, 90]
+    save(tmp_path, 90)
+    for step in (50, 60):
+        save(tmp_path, step, keep=Keep(2))
+    assert steps(tmp_path) == [50, 60, 90]
+    save(tmp_path, 90, "best")
+    save(tmp_path, 60, "best")
+    assert steps(tmp_path, "best") == [60, 90]
 
 
 def test_when_all_older_ones_are_damaged_nothing_goes(tmp_path: Path) -> None:
