@@ -10,6 +10,7 @@ import pytest
 
 from jaxnet.outputs import checkpoint_file
 from jaxnet.training import epoch as epochs
+from jaxnet.training import evaluate
 from jaxnet.training import state as states
 from jaxnet.training.epoch import Program
 from jaxnet.training.needs import DEVICE, HOST, Needs, at_peak, count, estimate
@@ -18,7 +19,10 @@ from jaxnet.training.optimizer import Optimizer
 ROWS = 3000
 BINARY, CLASSES = "binary_cross_entropy", "categorical_cross_entropy"
 LABELS = "multilabel_cross_entropy"
-TASKS = {BINARY: "binary", CLASSES: "multiclass", LABELS: "multilabel", "focal": "multilabel"}
+TASKS = {
+    BINARY: "binary", CLASSES: "multiclass",
+    **dict.fromkeys((LABELS, "focal", "asymmetric"), "multilabel"),
+}
 
 # (loss, sizes, what differs from the defaults of Program, what differs in the network)
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any], dict[str, Any]]] = [
@@ -66,6 +70,33 @@ def test_the_estimate_is_near_what_is_compiled(
     assert 0.5 < step / reserved.temp_size_in_bytes < 2
     in_all = reserved.argument_size_in_bytes + reserved.temp_size_in_bytes
     assert 0.5 < (held + step) / in_all < 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "sizes", "network"),
+    [
+        (BINARY, "sigmoid", (30, 256, 256, 1), {}),
+        (BINARY, "sigmoid", (40, 32, 1), {"numeric": (40, 8)}),
+        (CLASSES, "softmax", (16, 32, 2000), {}),
+        ("asymmetric", "sigmoid", (16, 32, 2000), {}),
+    ],
+)
+def test_the_evaluation_is_near_what_is_compiled(
+    loss: str, activation: str, sizes: tuple[int, ...], network: dict[str, Any]
+) -> None:
+    program, task = Program(loss), TASKS[loss]
+    needs = estimate(program, sizes, task=task, rows=10, validation_rows=ROWS, **network)
+    params = jax.eval_shape(lambda: begin(program, sizes, network)).params
+    whole = loss == CLASSES
+    y = np.zeros(ROWS if whole else (ROWS, sizes[-1]), np.int32 if whole else np.float32)
+    x = evaluate.in_blocks(np.zeros((ROWS, sizes[0]), np.float32))
+    blocks = evaluate.in_blocks(y)
+    empty = evaluate.no_sums(program, task, activation, params, x, blocks)
+    run = evaluate.compiled_sums(program, task, activation)
+    reserved = run.lower(empty, params, x, blocks, ROWS, 0, 3).compile().memory_analysis()
+    held = needs.validation + needs.parameters
+    assert held == pytest.approx(reserved.argument_size_in_bytes, abs=100)
+    assert 0.5 < needs.evaluation / reserved.temp_size_in_bytes < 2
 
 
 @pytest.mark.parametrize(("name", "ema"), [("sgd", None), ("momentum", 0.9), ("adamw", None)])
