@@ -20,7 +20,7 @@ from jaxnet.training import epoch as epochs
 from jaxnet.training import replay_ops, replay_rows
 from jaxnet.training.epoch import Program
 from jaxnet.training.replay_finding import Direction, Finding, Input, Largest, measure
-from jaxnet.training.replay_ops import Cause, Op
+from jaxnet.training.replay_ops import Op, Run
 from jaxnet.training.replay_rows import Blame
 from jaxnet.training.state import State
 
@@ -45,11 +45,12 @@ class _Arguments(NamedTuple):
 
 
 class _Pass(NamedTuple):
-    """A function of `_Arguments` and what spoiled it."""
+    """A function of `_Arguments`, how it ran, and what spoiled its result, if anything did."""
 
     function: Callable[[_Arguments], Any]
     traced: core.ClosedJaxpr
-    cause: Cause
+    run: Run
+    cause: Op | None
 
 
 def next_batch(
@@ -76,43 +77,37 @@ def replay(
     """
     batch = next_batch(program, state, x, y, weights)
     arguments = _Arguments(state, batch.x, batch.y, batch.weights)
-    value, gradients = epochs.value_and_gradients(program, *arguments)
+    first = _loss_and_gradients(program, arguments)
+    loss, *gradients = (np.asarray(value.array) for value in first.run.outputs)
     step, per_epoch = int(state.step), epochs.steps_per_epoch(len(x), program.batch_size)
     counted = np.unique(batch.rows[batch.weights > 0])
     finding = Finding(
         step=step + 1,
         epoch=step // per_epoch + 1,
-        loss=float(value),
+        loss=float(loss),
         batch=tuple(counted.tolist()),
         classes=int(state.params.layers[-1].b.shape[0]),
         parameter=_largest(state.params),
-        gradient=_largest(gradients),
+        gradient=_largest(jax.tree.unflatten(jax.tree.structure(state.params), gradients)),
     )
-    found, direction = _search(program, arguments)
-    if found is not None:
-        finding = _explained(finding, program, batch, arguments, found, direction)
+    if first.cause is not None:
+        in_loss = first.cause.key in replay_ops.behind(first.run, first.run.outputs[:1])
+        direction: Direction = "forward" if in_loss else "backward"
+        return _explained(finding, program, batch, arguments, first, first.cause, direction)
+    second = _pass(lambda a: epochs.step(program, *a), arguments)
+    if second.cause is not None:
+        return _explained(finding, program, batch, arguments, second, second.cause, "update")
     return finding
 
 
-def _search(program: Program, arguments: _Arguments) -> tuple[_Pass | None, Direction]:
-    def gradients(a: _Arguments) -> Any:
-        return epochs.value_and_gradients(program, *a)
-
-    def step(a: _Arguments) -> Any:
-        return epochs.step(program, *a)
-
-    found = _spoiled(gradients, arguments)
-    if found is not None:
-        loss, *_ = found.cause.run.outputs
-        in_loss = found.cause.op.key in replay_ops.behind(found.cause.run, [loss])
-        return found, "forward" if in_loss else "backward"
-    return _spoiled(step, arguments), "update"
+def _loss_and_gradients(program: Program, arguments: _Arguments) -> _Pass:
+    return _pass(lambda a: epochs.value_and_gradients(program, *a), arguments)
 
 
-def _spoiled(function: Callable[[_Arguments], Any], arguments: _Arguments) -> _Pass | None:
-    traced = jax.make_jaxpr(function)(arguments)
-    cause = replay_ops.find_cause(traced, jax.tree.leaves(arguments))
-    return None if cause is None else _Pass(function, traced, cause)
+def _pass(function: Callable[[_Arguments], Any], arguments: _Arguments) -> _Pass:
+    traced, leaves = jax.make_jaxpr(function)(arguments), jax.tree.leaves(arguments)
+    run = replay_ops.run(traced, leaves)
+    return _Pass(function, traced, run, replay_ops.find_cause(traced, leaves, run))
 
 
 def _explained(
@@ -121,17 +116,17 @@ def _explained(
     batch: Batch,
     arguments: _Arguments,
     found: _Pass,
+    op: Op,
     direction: Direction,
 ) -> Finding:
     """The finding with the operation, its operands and the rows."""
-    op = found.cause.op
     assert op.evidence is not None
     place, code = _written(op)
     if not op.name:
         direction = "input"
     elif place.startswith("jaxnet/nn/losses/core.py") and program.engine == "closed_form":
         place, code = _within_delta(program, arguments, op) or (place, code)
-    blame = _rows(program, batch, arguments, found, direction)
+    blame = _rows(program, batch, arguments, found, op, direction)
     rows = dict.fromkeys(batch.rows[list(blame.rows)].tolist())  # padding repeats a row
     return finding._replace(
         operation=op.name or _name(arguments, -1 - op.key[0]),
@@ -152,15 +147,18 @@ def _within_delta(program: Program, arguments: _Arguments, op: Op) -> tuple[str,
 
     Written out, the same delta is called like any other function.
     """
-    found, _ = _search(program._replace(engine="backprop"), arguments)
-    same = found is not None and found.cause.op.name == op.name
-    return _written(found.cause.op) if found is not None and same else None
+    cause = _loss_and_gradients(program._replace(engine="backprop"), arguments).cause
+    return _written(cause) if cause is not None and cause.name == op.name else None
 
 
 def _rows(
-    program: Program, batch: Batch, arguments: _Arguments, found: _Pass, direction: Direction
+    program: Program,
+    batch: Batch,
+    arguments: _Arguments,
+    found: _Pass,
+    op: Op,
+    direction: Direction,
 ) -> Blame:
-    op = found.cause.op
     assert op.evidence is not None
     if direction == "input":
         wrong = op.evidence.spoiled[0]
