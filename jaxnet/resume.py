@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jaxnet import __version__
@@ -66,7 +66,7 @@ def _hash_of_arrays(data: Dataset) -> str:
     parts = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
     for array in (*parts, *data.rows):
         digest.update(f"{array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
@@ -105,8 +105,8 @@ def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
         CheckpointError: they were written by a version whose checkpoints this one does not read.
     """
     survey = checkpoints.survey(run.checkpoints)
-    for name in survey.damaged:
-        warn(f"checkpoint {name} is damaged")
+    for name, reason in survey.reasons.items():
+        warn(f"checkpoint {name} is damaged ({reason})")
     if survey.newest is None or survey.name is None:
         if survey.damaged:
             warn(f"{run.path}: no good checkpoint is left; the run starts from its beginning")
@@ -138,6 +138,18 @@ def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | N
     for kind in ("schema", "data"):
         if facts["hashes"][kind] != now["hashes"][kind]:
             raise _other_data(where, _difference(run, data))
+
+
+def told(earlier: Earlier, config: Config) -> Iterator[str]:
+    """What to say of a run that goes on."""
+    facts = earlier.facts
+    yield f"going on from {earlier.name}: {facts['epochs']} epochs are done"
+    then, now = facts["config"]["training"]["epochs"], config.training.epochs
+    if then != now:
+        yield (
+            f"training.epochs was {then}, is {now}: from here on the learning rate follows the "
+            f"schedule of {now} epochs"
+        )
 
 
 def _check_recorded(run: RunDirectory, config: Config) -> None:

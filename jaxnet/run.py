@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxnet import __version__, lock
+from jaxnet import lock
 from jaxnet import resume as resuming
-from jaxnet.config import Config, dump_yaml, load_config
-from jaxnet.data import dataset, split_file
+from jaxnet.config import Config, load_config
+from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import NonFiniteError, Stopped, UserError
+from jaxnet.errors import RunFailed, Stopped, UserError
 from jaxnet.job import Job, first_state, memory_needs, plan_job, registered_losses, train_job
-from jaxnet.judge import Judged, judge
+from jaxnet.judge import judge
 from jaxnet.keeping import Keeper
-from jaxnet.nn import embedding
-from jaxnet.outputs import model_file, records, report, run_directory
+from jaxnet.outputs import records, report, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.recording import Metrics, recorded, tell_end, write_beginning, write_end
 from jaxnet.resume import Earlier
 from jaxnet.training import determinism, memory, threads
 from jaxnet.training.compilation_cache import enable_compilation_cache
 from jaxnet.training.fit import Fitted
 from jaxnet.training.selfcheck import selfcheck
 from jaxnet.training.snapshot import Snapshot, beginning
-from jaxnet.watching import first_notes, watching
-
-Metrics = dict[str, dict[str, float | None]]
+from jaxnet.watching import Remark, first_lines, watching
 
 
 class Run(NamedTuple):
@@ -125,22 +121,20 @@ def train(
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
     calling.poll()
-    with _taken(run_dir, resume, config.name, calling) as (directory, doubts):
+    with _taken(run_dir, resume, config.name, calling) as (directory, remarks):
         earlier = _earlier(directory, config, data, calling.warn) if resume else None
-        doubts = [*doubts, *_ready(config, job, data, earlier, calling)]
+        remarks += [*_of_the_data(config, data), *_ready(config, job, data, earlier, calling)]
+        if earlier is not None:
+            remarks += [Remark("note", text) for text in resuming.told(earlier, config)]
         if not resume:
             run_directory.claim(directory)
-        doubts += [*data.warnings, *_nothing_held_out(config, data)]
-        with _status(directory, calling.command, earlier):
-            fitted = _trained(directory, config, job, data, earlier, doubts, calling)
-            judging = time.perf_counter()
+        with recorded(directory, calling.command, earlier):
+            with _memory_in_words(job, data):
+                fitted = _trained(directory, config, job, data, earlier, remarks, calling)
             with _resumable(directory):
-                metrics = _write_end(directory, judge(config, job, data, fitted, poll=calling.poll))
-                seconds |= fitted.seconds
-                seconds["evaluate"] += time.perf_counter() - judging
+                metrics = _judged(directory, config, job, data, fitted, seconds, calling)
                 seconds["total"] = time.perf_counter() - begun
-                _tell_end(directory, fitted, seconds)
-                records.write_status(directory, "finished")
+                tell_end(directory, fitted, seconds)
                 if config.report:
                     report.write(directory, poll=calling.poll)
     return Run(directory.path, metrics)
@@ -160,7 +154,7 @@ def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) 
 @contextmanager
 def _taken(
     run_dir: str | Path | None, resume: bool, name: str, calling: Calling
-) -> Iterator[tuple[RunDirectory, list[str]]]:
+) -> Iterator[tuple[RunDirectory, list[Remark]]]:
     """A directory that no other process trains in, and what there is to say of that.
 
     One that was made for a run that then did not begin goes again.
@@ -174,7 +168,7 @@ def _taken(
             run_directory.check_free(directory)  # before the lock file there is written
     with lock.hold(directory.lock, command=calling.command) as doubt:
         try:
-            yield directory, [doubt] if doubt else []
+            yield directory, [Remark("warning", doubt)] if doubt else []
         except BaseException:
             if new and not run_directory.ours(directory):
                 with suppress(OSError):  # while it is locked: nobody can have taken it
@@ -196,7 +190,7 @@ def _earlier(
 
 def _ready(
     config: Config, job: Job, data: Dataset, earlier: Earlier | None, calling: Calling
-) -> Iterator[str]:
+) -> Iterator[Remark]:
     """Make the machine ready: threads, determinism, cache, a check of the sums and of the memory.
 
     Yields what there is to say of it.
@@ -207,15 +201,16 @@ def _ready(
             threads.repin(then["threads"])
         else:
             threads.pin(threads.choose(job.widths, job.program.batch_size))
-    if calling.deterministic or (then is not None and then["deterministic"]):
-        yield determinism.ask()
+    began = then is not None and then["platform"] != "cpu" and then["deterministic"]
+    if calling.deterministic or began:
+        yield Remark("note", determinism.ask())
     enable_compilation_cache()
-    yield from selfcheck()
+    yield from (Remark("warning", doubt) for doubt in selfcheck())
     memory.check(memory_needs(job, data))
     if then is not None:
         for text in determinism.differences(then, determinism.facts()):
             calling.warn(text)
-            yield text
+            yield Remark("warning", text)
 
 
 def _trained(
@@ -224,27 +219,37 @@ def _trained(
     job: Job,
     data: Dataset,
     earlier: Earlier | None,
-    doubts: Sequence[str],
+    remarks: Sequence[Remark],
     calling: Calling,
 ) -> Fitted:
     """Train from the beginning or from a checkpoint, and leave a checkpoint of the end."""
     start = _start(config, job, data, earlier)
-    _write_beginning(directory, config, data, doubts, fresh=earlier is None)
+    write_beginning(directory, config, data, remarks, fresh=earlier is None)
     records.rewrite_epochs(directory, start.records)
     facts = {**resuming.identity(config, data), "machine": determinism.facts()}
     saved = earlier is not None
     keeper = Keeper(
         directory, config.checkpoints, facts, poll=calling.poll, start=start, saved=saved
     )
-    notes = first_notes(data, directory, doubts)
-    if earlier is not None:
-        notes.append(f"going on from {earlier.name}: {len(start.records)} epochs are done")
+    lines = first_lines(data, directory, remarks)
     with watching(
-        config, data, directory, keeper, start, notes=notes, show=calling.progress
+        config, data, directory, keeper, start, lines=lines, show=calling.progress
     ) as watch:
         fitted = train_job(job, data, start, watch)
     keeper.save(fitted.last)
     return fitted
+
+
+@contextmanager
+def _memory_in_words(job: Job, data: Dataset) -> Iterator[None]:
+    """Where memory ends after all, say what took it and what to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = memory.translated(error, memory_needs(job, data))
+        if said is None:
+            raise
+        raise RunFailed(said) from error
 
 
 @contextmanager
@@ -255,6 +260,23 @@ def _resumable(directory: RunDirectory) -> Iterator[None]:
     except Stopped as stop:
         stop.saved = str(directory.path)
         raise
+
+
+def _judged(
+    directory: RunDirectory,
+    config: Config,
+    job: Job,
+    data: Dataset,
+    fitted: Fitted,
+    seconds: dict[str, float],
+    calling: Calling,
+) -> Metrics:
+    """Decide and measure, and keep the model; `seconds` gets those of training and of this."""
+    begun = time.perf_counter()
+    metrics = write_end(directory, judge(config, job, data, fitted, poll=calling.poll))
+    seconds |= fitted.seconds
+    seconds["evaluate"] += time.perf_counter() - begun
+    return metrics
 
 
 def _start(config: Config, job: Job, data: Dataset, earlier: Earlier | None) -> Snapshot:
@@ -285,101 +307,13 @@ def load_data(config: Config) -> Dataset:
     )
 
 
-def _nothing_held_out(config: Config, data: Dataset) -> Iterator[str]:
-    """A warning where a recorded split has no validation rows."""
+def _of_the_data(config: Config, data: Dataset) -> Iterator[Remark]:
+    """What there is to say of the rows; a recorded split may have no validation rows."""
+    yield from (Remark("note", text) for text in data.notes)
+    yield from (Remark("warning", text) for text in data.warnings)
     if not len(data.x_val):
-        yield (
+        yield Remark(
+            "warning",
             f"{config.data.split.file}: no row has the part 'validation', so every epoch runs, "
-            f"nothing is calibrated and no threshold is tuned"
+            "nothing is calibrated and no threshold is tuned",
         )
-
-
-@contextmanager
-def _status(directory: RunDirectory, command: str, earlier: Earlier | None) -> Iterator[None]:
-    """Keep status.json true: running, then failed or stopped where it does not finish."""
-    records.write_status(directory, "running")
-    went_on = {} if earlier is None else {"checkpoint": earlier.name, "step": earlier.facts["step"]}
-    records.append_event(
-        directory,
-        "started" if earlier is None else "resumed",
-        jaxnet=__version__,
-        command=command,
-        versions=_versions(),
-        device=_device(),
-        threads=threads.count(),
-        **went_on,
-    )
-    try:
-        yield
-    except Stopped as stop:
-        records.record_end(
-            directory, "stopped", f"signal {stop.signal}", resumable=stop.saved is not None
-        )
-        raise
-    except BaseException as error:
-        failed = isinstance(error, Exception)
-        said = str(error) if failed else "interrupted"
-        place = (
-            {"step": error.step, "rows": error.rows} if isinstance(error, NonFiniteError) else {}
-        )
-        records.record_end(directory, "failed" if failed else "stopped", said, **place)
-        raise
-
-
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "optax", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _device() -> str:
-    import jax
-
-    device = jax.devices()[0]
-    return f"{device.platform} ({device.device_kind})"
-
-
-def _write_beginning(
-    directory: RunDirectory, config: Config, data: Dataset, doubts: Sequence[str], *, fresh: bool
-) -> None:
-    if fresh:
-        records.write_text(directory.config, config.text)
-    records.write_text(directory.resolved_config, dump_yaml(config))
-    if fresh:
-        records.write_json(directory.schema, data.schema)
-        records.write_text(directory.split, split_file.as_csv(data.rows, sum(map(len, data.rows))))
-    for note in data.notes if fresh else ():
-        records.append_event(directory, "note", text=note)
-    for doubt in doubts:
-        records.append_event(directory, "warning", text=doubt)
-
-
-def _write_end(directory: RunDirectory, judged: Judged) -> Metrics:
-    """Save the model and what it is worth."""
-    model_file.save(directory.model, embedding.named(judged.params), judged.description)
-    records.write_json(directory.evaluation, judged.evaluation, indent=None)
-    metrics = {part: one["metrics"] for part, one in judged.evaluation["parts"].items()}
-    records.write_metrics(directory, {**metrics, "details": _details(judged.evaluation)})
-    return metrics
-
-
-def _tell_end(directory: RunDirectory, fitted: Fitted, seconds: Mapping[str, float]) -> None:
-    """The event of the end: seconds of this process, and those that the whole run stands on."""
-    records.append_event(
-        directory,
-        "finished",
-        reason=fitted.reason,
-        epoch=fitted.epoch,
-        seconds=seconds,
-        productive=seconds["train"] + seconds["evaluate"],
-    )
-
-
-# What metrics.json says of a part beside its numbers.
-_DETAILS = ("undefined", "confusion", "per_class", "per_label")
-
-
-def _details(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        part: {key: one[key] for key in _DETAILS if one.get(key)}
-        for part, one in evaluation["parts"].items()
-    }

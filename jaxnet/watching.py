@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxnet.config import Config
 from jaxnet.data.dataset import Dataset
@@ -17,6 +17,13 @@ from jaxnet.training.fit import Watch
 from jaxnet.training.snapshot import Snapshot
 
 
+class Remark(NamedTuple):
+    """Something to say of a run: a "note", or a "warning" of what should be looked at."""
+
+    kind: str
+    text: str
+
+
 @contextmanager
 def watching(
     config: Config,
@@ -25,14 +32,14 @@ def watching(
     keeper: Keeper,
     start: Snapshot,
     *,
-    notes: Sequence[str],
+    lines: Sequence[str],
     show: bool,
 ) -> Iterator[Watch]:
     """Each epoch goes to metrics.jsonl, what happens to events.jsonl, and progress to the terminal.
 
     Args:
         start: where training begins.
-        notes: lines to show first.
+        lines: to show first.
         show: whether there is somebody to see it.
     """
     heard = Watch(
@@ -44,9 +51,9 @@ def watching(
         yield heard._replace(skipped=_skipped(data, run, lambda text: None))
         return
     with Progress(config.training.epochs, len(data.x_train)) as progress:
-        for note in notes:
-            progress.message(note)
-        _continue(progress, data, start)
+        for line in lines:
+            progress.message(line)
+        progress.start_at(len(start.records) * len(data.x_train))
         yield heard._replace(
             compiling=progress.compile_started,
             compiled=progress.compile_finished,
@@ -56,22 +63,14 @@ def watching(
         )
 
 
-def first_notes(data: Dataset, run: RunDirectory, warnings: Sequence[str]) -> list[str]:
+def first_lines(data: Dataset, run: RunDirectory, remarks: Sequence[Remark]) -> list[str]:
     """What a run says of itself before it trains."""
     rows = data.schema["rows"]
     return [
         f"{rows['train']} training, {rows['validation']} validation, {rows['test']} test rows, "
         f"{data.x_train.shape[1]} inputs; run directory {run.path}",
-        *(f"note: {note}" for note in data.notes),
-        *(f"warning: {warning}" for warning in warnings),
+        *(f"{remark.kind}: {remark.text}" for remark in remarks),
     ]
-
-
-def _continue(progress: Progress, data: Dataset, start: Snapshot) -> None:
-    """Rows of an earlier process are done, and were not done in no time."""
-    epochs = len(start.records)
-    if int(start.state.step):
-        progress.update(epochs + 1, 0.0, epochs * len(data.x_train), {})
 
 
 def _skipped(

@@ -46,8 +46,6 @@ exit codes:
 # Conditions of the machine: not a mistake of the program, so without its traceback.
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
-_NO_MEMORY = "out of memory; lower training.batch_size or the size of the model"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -81,9 +79,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         drop(sys.stdout)
         drop(sys.stderr)
         return 1
-    except MemoryError:
-        complain(_NO_MEMORY)
-        return 1
     except Exception as error:
         return _unexpected(error)
     finally:
@@ -113,8 +108,10 @@ def _unexpected(error: Exception) -> int:
         complain(error)
         return 1
     said = str(error)
-    if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in said:  # of the device, by XLA
-        complain(_NO_MEMORY)
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # of the device, by XLA
+        from jaxnet.training import memory
+
+        complain(memory.translated(error) or said)
         return 1
     if isinstance(error, RuntimeError) and said.startswith("Unable to initialize backend"):
         complain(f"jax finds no such device: {said}; see 'jaxnet doctor'")

@@ -57,6 +57,14 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def start_at(self, rows_done: int) -> None:
+        """Say that rows were done before this process: they do not count in its rate.
+
+        Args:
+            rows_done: training rows that an earlier process has seen, over all epochs.
+        """
+        self._points = deque([(self._clock(), rows_done)])
+
     def compile_started(self) -> None:
         """Say that the training program is being compiled: nothing moves while that lasts."""
         self._display.wait("compiling the training program ...")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError, RunFailed
-from jaxnet.files import remove_leftovers
+from jaxnet.files import remove_leftovers, sync_directory
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHECKPOINT = re.compile(r"(last|best)-\d{9,}\.safetensors")
@@ -135,6 +135,7 @@ def create_default(config_name: str, *, parent: Path | str = "runs") -> RunDirec
                 os.mkdir(path)
             except FileExistsError:  # somebody was quicker
                 continue
+            sync_directory(path.parent)
             return RunDirectory(path)
 
 
