@@ -1,6 +1,7 @@
 """Exit codes and what is said on the way out."""
 
 import errno
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from jaxnet.cli.main import main
-from jaxnet.errors import DataError, JaxnetError, NonFiniteError
+from jaxnet.errors import DataError, JaxnetError, NonFiniteError, RunFailed, Stopped
 
 Streams = pytest.CaptureFixture[str]
 
@@ -24,10 +25,19 @@ def failing(monkeypatch: pytest.MonkeyPatch, config: Path) -> Callable[[BaseExce
 
         module = ModuleType("jaxnet.run")
         module.train = train  # type: ignore[attr-defined]
+        module.Calling = dict  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "jaxnet.run", module)
         return main(["train", str(config)])
 
     return run
+
+
+def stopped(number: int, *, saved: str | None = None, note: str | None = None) -> Stopped:
+    stop = Stopped(number)
+    stop.saved = saved
+    if note is not None:
+        stop.add_note(note)
+    return stop
 
 
 @pytest.mark.parametrize(
@@ -37,6 +47,19 @@ def failing(monkeypatch: pytest.MonkeyPatch, config: Path) -> Callable[[BaseExce
         (JaxnetError("it failed"), 1, "jaxnet: error: it failed\n"),
         (NonFiniteError("NaN at step 3", step=3), 1, "jaxnet: error: NaN at step 3\n"),
         (KeyboardInterrupt(), 130, "jaxnet: error: interrupted\n"),
+        (stopped(signal.SIGINT), 130, "jaxnet: error: interrupted\n"),
+        (stopped(signal.SIGTERM), 143, "jaxnet: error: terminated\n"),
+        (
+            stopped(signal.SIGTERM, saved="runs/a b"),
+            75,
+            "jaxnet: error: terminated; to go on: jaxnet train --run-dir 'runs/a b' --resume\n",
+        ),
+        (
+            stopped(signal.SIGINT, note="no checkpoint could be written: the disk is full"),
+            130,
+            "jaxnet: error: interrupted; no checkpoint could be written: the disk is full\n",
+        ),
+        (RunFailed("m.json: the disk is full"), 1, "jaxnet: error: m.json: the disk is full\n"),
         (BrokenPipeError(), 1, ""),
         (
             OSError(errno.ENOSPC, "No space left on device", "a"),
@@ -46,12 +69,13 @@ def failing(monkeypatch: pytest.MonkeyPatch, config: Path) -> Callable[[BaseExce
         (
             MemoryError(),
             1,
-            "jaxnet: error: out of memory; lower training.batch_size or the size of the model\n",
+            "jaxnet: error: out of memory; lower training.batch_size or model.hidden\n",
         ),
         (
             RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."),
             1,
-            "jaxnet: error: out of memory; lower training.batch_size or the size of the model\n",
+            "jaxnet: error: out of memory: 9 bytes were asked for at once; lower "
+            "training.batch_size or model.hidden\n",
         ),
         (
             RuntimeError("Unable to initialize backend 'foo'"),
@@ -120,6 +144,17 @@ def test_every_problem_of_a_config_is_a_line(tmp_path: Path, capsys: Streams) ->
             ["config", "check"],
             "jaxnet: error: config check needs a CONFIG; see 'jaxnet config check --help'\n",
         ),
+        (
+            ["train", "--resume"],
+            "jaxnet: error: --resume needs the directory of the run: --run-dir DIR\n",
+        ),
+        (
+            ["train", "absent/c.yaml", "--resume"],
+            "jaxnet: error: --resume needs the directory of the run: --run-dir DIR\n",
+        ),
+        (["debug"], "jaxnet: error: RUN is missing; see 'jaxnet debug --help'\n"),
+        (["debug", "absent"], "jaxnet: error: absent: there is no such run directory\n"),
+        (["runs", "a", "b"], "jaxnet: error: unexpected argument 'b'; see 'jaxnet runs --help'\n"),
         (["train", "absent/c.yaml"], "jaxnet: error: absent/c.yaml: no such file\n"),
     ],
 )
@@ -132,7 +167,11 @@ def test_a_call_without_what_it_needs(words: list[str], expected: str, capsys: S
     ("words", "shown"),
     [
         (["--help"], ["examples:", "exit codes:", "130  interrupted", "train", "gradcheck"]),
+        (["--help"], ["75   ", "go on with --resume", "jaxnet runs\n", "jaxnet debug runs/failed"]),
         (["train", "--help"], ["examples:", "--run-dir DIR", "--json", "key.path=value"]),
+        (["train", "--help"], ["jaxnet train --run-dir DIR --resume", "--deterministic"]),
+        (["runs", "--help"], ["usage: jaxnet runs [DIR] [--json]", "productive over total"]),
+        (["debug", "--help"], ["usage: jaxnet debug RUN [--json]", "training.on_nan=skip"]),
         (["predict", "--help"], ["usage: jaxnet predict RUN DATA [--output FILE]", "p(CLASS)"]),
         (["evaluate", "--help"], ["usage: jaxnet evaluate RUN [DATA] [--json]", "examples:"]),
         (["report", "--help"], ["usage: jaxnet report RUN", "report.html"]),

@@ -180,7 +180,10 @@ def test_a_reader_that_leaves_is_no_error(
 
 @pytest.mark.parametrize(
     ("number", "code", "expected"),
-    [(signal.SIGINT, 130, "jaxnet: error: interrupted\n"), (signal.SIGTERM, 143, "")],
+    [
+        (signal.SIGINT, 130, "jaxnet: error: interrupted\n"),
+        (signal.SIGTERM, 143, "jaxnet: error: terminated\n"),
+    ],
 )
 def test_a_signal_leaves_nothing_behind(
     finished: Path,

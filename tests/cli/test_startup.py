@@ -35,12 +35,25 @@ def loaded(words: list[str], watched: tuple[str, ...], environment: dict[str, st
     "words",
     [
         *([command, "--help"] for command in ("train", "evaluate", "predict", "report")),
-        *(["--help"], ["--version"], ["trian"], ["predict", "run"]),
+        *(["debug"], ["runs", "a", "b"], ["runs", "--help"], ["debug", "--help"]),
+        *(["--help"], ["--version"], ["trian"], ["predict", "run"], ["train", "--resume"]),
     ],
 )
 def test_help_imports_no_config_either(words: list[str], environment: dict[str, str]) -> None:
-    code = "0" if words[-1].startswith("--") else "2"
+    code = "0" if words[-1] in ("--help", "--version") else "2"
     assert loaded(words, (*HEAVY, "pydantic", "yaml"), environment) == [code, ""]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["runs", "."], "0"), (["debug", "."], "2"), (["train", "--resume", "--run-dir", "."], "2")],
+)
+def test_what_became_of_runs_is_told_without_jax(
+    words: list[str], code: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    directory = str(tmp_path)
+    words = [directory if word == "." else word for word in words]
+    assert loaded(words, HEAVY, environment) == [code, ""]
 
 
 @pytest.mark.parametrize("command", [["train"], ["config", "check"], ["config", "show"]])

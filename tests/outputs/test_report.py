@@ -146,7 +146,7 @@ def test_what_is_missing_or_damaged_is_named(
     assert NOT_DRAWN not in page.shown
     lines = file.endswith(".jsonl")
     whole = damage is not None and (file.endswith(".yaml") or (lines and b"half" in damage))
-    cut = lines and damage in (b"", b"[1, 2]\n", b"3\n", b"\xff\xfe\x00")
+    cut = lines and damage in (b"", b"\xff\xfe\x00")
     assert (f"{file} is " in page.shown) == (not whole and not cut)
 
 
