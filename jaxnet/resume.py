@@ -16,6 +16,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxnet import __version__
 from jaxnet.config import Config, load_config
 from jaxnet.config.changes import plain_values, refuse_changes
