@@ -152,6 +152,32 @@ def test_a_gradient_alone_that_is_not_finite(own_loss, engine):
     assert "keep the divisor away from 0" in said(found)[0]
 
 
+def test_a_gradient_of_weights_that_one_row_alone_makes_infinite(own_loss):
+    """The operation sums over the rows, so each is tried by itself."""
+    x, _ = rows()
+    y = targets(x)
+    x[9], y[9] = 1e15, 1e30
+    chosen = own_loss(lambda z, y: jnp.sum(z * 0, axis=-1), lambda z, y: y)
+    found = replay(chosen, begin(chosen, step=step_of(9)), x, y)
+    assert (found.operation, found.direction) == ("dot_general", "backward")
+    assert (found.rows, found.exact) == ((9,), True)
+
+
+def test_only_the_rows_of_the_operation_are_named(own_loss):
+    """Another row of the batch is spoiled by another operation, after it."""
+
+    def value(z, y):
+        return jnp.sum(jnp.log(y), axis=-1) + jnp.sum(1 / (y - 9), axis=-1) + z[:, 0]
+
+    x, _ = rows()
+    y = targets(x)
+    first, second = next_batch(program(), begin(program()), x, y).rows[:2].tolist()
+    y[first], y[second] = 0, 9
+    chosen = own_loss(value)
+    found = replay(chosen, begin(chosen), x, y)
+    assert (found.operation, found.rows) == ("log", (first,))
+
+
 def test_a_slope_of_autodiff_that_is_infinite(own_loss):
     x, _ = rows()
     x[9] = 0  # its logits are the biases, 0
