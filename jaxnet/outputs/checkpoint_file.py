@@ -37,6 +37,10 @@ class Damaged(ValueError):
     """A file that is not exactly what was written; the message says what is wrong with it."""
 
 
+class OtherFormat(Damaged):
+    """A whole file, of a version of jaxnet that writes them otherwise."""
+
+
 def encode(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytes:
     """All bytes of the file.
 
@@ -86,7 +90,8 @@ def decode(content: bytes) -> Checkpoint:
         content: all bytes of a file.
 
     Raises:
-        Damaged: it is not exactly what `encode` returned, or a later version wrote it.
+        Damaged: it is not exactly what `encode` returned.
+        OtherFormat: it is whole, and another version wrote it.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -105,7 +110,8 @@ def verify(content: bytes) -> dict[str, Any]:
         content: all bytes of a file.
 
     Raises:
-        Damaged: it is not exactly what `encode` returned, or a later version wrote it.
+        Damaged: it is not exactly what `encode` returned.
+        OtherFormat: it is whole, and another version wrote it.
     """
     head = _head(content[: _end_of_header(content)])
     digest = head["sha256"]
@@ -113,7 +119,7 @@ def verify(content: bytes) -> dict[str, Any]:
     if _digest(content, *_place(content, digest)) != digest:
         raise Damaged("its SHA-256 is not the one it was written with")
     if head["format"] != _FORMAT:
-        raise Damaged(
+        raise OtherFormat(
             f"format {head['format']!r}, this version of jaxnet reads format {_FORMAT}; "
             "use the version that wrote it"
         )

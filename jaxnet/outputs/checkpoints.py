@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.files import remove_leftovers, sync_directory, write_atomic
 from jaxnet.outputs import checkpoint_file
-from jaxnet.outputs.checkpoint_file import Checkpoint, Damaged
+from jaxnet.outputs.checkpoint_file import Checkpoint, Damaged, OtherFormat
 from jaxnet.outputs.run_directory import writing
 
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ class Survey(NamedTuple):
         newest: the newest good one of the kind that was asked for.
         name: its file's name.
         reasons: name of a damaged file of any kind -> what is wrong with it.
+        foreign: those among them that are whole, in the format of another version.
     """
 
     newest: Checkpoint | None
     name: str | None
     reasons: dict[str, str]
+    foreign: tuple[str, ...] = ()
 
     @property
     def damaged(self) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def survey(directory: Path, kind: str = "last") -> Survey:
         found = {}
     except OSError as error:
         raise RunDirectoryError(f"{directory}: cannot be read ({error.strerror})") from None
-    newest, its_name, reasons = None, None, {}
+    newest, its_name, reasons, foreign = None, None, {}, []
     for each, names in found.items():
         for step, name in sorted(names.items(), reverse=True):
             try:
@@ -153,7 +155,8 @@ def survey(directory: Path, kind: str = "last") -> Survey:
             except Damaged as error:
                 if os.path.lexists(directory / name):  # a run may just have removed an old one
                     reasons[name] = str(error)
-    return Survey(newest, its_name, reasons)
+                    foreign += [name] if isinstance(error, OtherFormat) else []
+    return Survey(newest, its_name, reasons, tuple(foreign))
 
 
 def _steps(directory: Path, kind: str) -> dict[int, str]:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from jaxnet.outputs import checkpoint_file
-from jaxnet.outputs.checkpoint_file import Damaged, decode, encode, read_facts, verify
+from jaxnet.outputs.checkpoint_file import Damaged, OtherFormat, decode, encode, read_facts, verify
 
 ARRAYS = {
     "W": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
@@ -163,7 +163,9 @@ def test_a_format_of_the_future_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(checkpoint_file, "_FORMAT", 2)
     later = encode({}, {})
     monkeypatch.undo()
-    with pytest.raises(Damaged, match="format 2, this version of jaxnet reads format 1; use the"):
+    with pytest.raises(
+        OtherFormat, match="format 2, this version of jaxnet reads format 1; use the"
+    ):
         decode(later)
 
 

@@ -37,7 +37,7 @@ def flip(path: Path) -> None:
 
 def test_the_newest_of_a_kind_is_found(tmp_path: Path) -> None:
     directory = tmp_path / "run" / "checkpoints"
-    assert checkpoints.survey(directory) == (None, None, {})
+    assert checkpoints.survey(directory) == (None, None, {}, ())
     assert save(directory, 9) == directory / "last-000000009.safetensors"
     save(directory, 1_234_567_890)
     save(directory, 8, "best")
@@ -55,6 +55,22 @@ def test_the_same_step_can_be_saved_again(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, "last", {}, {"step": 5, "seconds": 9})
     assert checkpoints.survey(tmp_path).newest.facts["seconds"] == 9
     assert os.listdir(tmp_path) == [first.name]
+
+
+def test_a_whole_file_of_another_format_is_told_from_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (5, 6):
+        save(tmp_path, step)
+    monkeypatch.setattr(checkpoint_file, "_FORMAT", 2)
+    later = save(tmp_path, 7)
+    spoilt = save(tmp_path, 8)
+    monkeypatch.undo()
+    flip(spoilt)
+    found = checkpoints.survey(tmp_path)
+    assert found.foreign == (later.name,)
+    assert found.damaged == (spoilt.name, later.name)
+    assert found.name == name_of("last", 6)
 
 
 def test_no_damage_by_chance_is_taken_for_good(tmp_path: Path) -> None:
@@ -128,7 +144,7 @@ def test_other_things_with_such_names_do_no_harm(tmp_path: Path) -> None:
 
 def test_a_place_that_is_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    assert checkpoints.survey(tmp_path / "file") == (None, None, {})
+    assert checkpoints.survey(tmp_path / "file") == (None, None, {}, ())
     with pytest.raises(RunFailed, match="cannot be written"):
         save(tmp_path / "file", 1)
 
