@@ -107,6 +107,11 @@ def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
         CheckpointError: they were written by a version whose checkpoints this one does not read.
     """
     survey = checkpoints.survey(run.checkpoints)
+    for name in survey.foreign:  # its steps are not lost, so they are not to be made again
+        raise CheckpointError(
+            f"{run.checkpoints / name}: {survey.reasons[name]}, or start a new run with "
+            "--run-dir DIR"
+        )
     for name, reason in survey.reasons.items():
         warn(f"checkpoint {name} is damaged ({reason})")
     if survey.newest is None or survey.name is None:
