@@ -64,7 +64,7 @@ class NonFiniteError(RunFailed):
 
     Args:
         message: what was met and the usual fix.
-        step: number of updates applied when it was met.
+        step: the update it was met in, counted from 1.
         rows: training rows of that update, as far as they are known.
     """
 

@@ -88,9 +88,10 @@ def write_beginning(
         records.append_event(directory, remark.kind, text=remark.text)
 
 
-def write_end(directory: RunDirectory, judged: Judged) -> Metrics:
+def write_end(directory: RunDirectory, judged: Judged, schema: Mapping[str, Any]) -> Metrics:
     """Save the model and what it is worth."""
-    model_file.save(directory.model, embedding.named(judged.params), judged.description)
+    arrays = embedding.named(judged.params)
+    model_file.save(directory.model, arrays, judged.description, schema=schema)
     records.write_json(directory.evaluation, judged.evaluation, indent=None)
     metrics = {part: one["metrics"] for part, one in judged.evaluation["parts"].items()}
     records.write_metrics(directory, {**metrics, "details": _details(judged.evaluation)})

@@ -12,7 +12,6 @@ Resume rules
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -51,16 +50,11 @@ def identity(config: Config, data: Dataset) -> dict[str, Any]:
         "config": values,
         "classes": [str(name) for name in data.schema["class_names"]],
         "hashes": {
-            "config": _hash_of_json(values),
-            "schema": _hash_of_json(data.schema),
+            "config": records.digest(values),
+            "schema": records.digest(data.schema),
             "data": _hash_of_arrays(data),
         },
     }
-
-
-def _hash_of_json(value: Any) -> str:
-    text = json.dumps(records.plain(value), sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hash_of_arrays(data: Dataset) -> str:

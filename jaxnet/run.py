@@ -273,7 +273,8 @@ def _judged(
 ) -> Metrics:
     """Decide and measure, and keep the model; `seconds` gets those of training and of this."""
     begun = time.perf_counter()
-    metrics = write_end(directory, judge(config, job, data, fitted, poll=calling.poll))
+    judged = judge(config, job, data, fitted, poll=calling.poll)
+    metrics = write_end(directory, judged, data.schema)
     seconds |= fitted.seconds
     seconds["evaluate"] += time.perf_counter() - begun
     return metrics

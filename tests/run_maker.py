@@ -56,7 +56,7 @@ def make_run(
         "embeddings": [list(pair) for pair in embeddings],
         **(description or {}),
     }
-    model_file.save(run.model, embedding.named(network), said)
+    model_file.save(run.model, embedding.named(network), said, schema=found.schema)
     records.write_metrics(run, metrics or {"validation": {"accuracy": 0.5, "roc_auc": None}})
     records.append_event(run, "started", jaxnet="0")
     records.write_status(run, "finished")

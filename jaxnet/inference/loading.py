@@ -47,6 +47,7 @@ def load(directory: str | Path) -> Model:
     with _damage(run.schema):
         known = _ready(run.schema, schema)
         _check_schema(schema, known, saved.description)
+        _need(saved.schema in (None, records.digest(schema)), "not the one that the model had")
     return Model(network, saved.description, schema, known)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError
 from jaxnet.files import write_atomic
-from jaxnet.outputs.records import read_json
+from jaxnet.outputs.records import digest, read_json
 from jaxnet.outputs.run_directory import writing
 
 if TYPE_CHECKING:
@@ -22,23 +22,37 @@ if TYPE_CHECKING:
 
 ARRAYS = "model.safetensors"
 DESCRIPTION = "model.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class SavedModel(NamedTuple):
-    """The arrays of a model, by name, and what was said about them."""
+    """What was saved.
+
+    Attributes:
+        arrays: of the model, by name.
+        description: what was said about them.
+        schema: `records.digest` of the schema that the model was trained with; None: not recorded.
+    """
 
     arrays: dict[str, np.ndarray]
     description: dict[str, Any]
+    schema: str | None
 
 
-def save(directory: Path, arrays: Mapping[str, np.ndarray], description: Mapping[str, Any]) -> None:
+def save(
+    directory: Path,
+    arrays: Mapping[str, np.ndarray],
+    description: Mapping[str, Any],
+    *,
+    schema: Mapping[str, Any] | None = None,
+) -> None:
     """Write model.safetensors, then model.json, which completes the model.
 
     Args:
         directory: where to; made where it does not exist.
         arrays: name -> array on the host, of one of numpy's own number types or bool.
         description: what a reader needs to use the arrays; JSON, every number finite.
+        schema: of the rows that the model takes, which is kept in a file of its own.
 
     Raises:
         TypeError: an array of another type, which could be written but not read.
@@ -59,7 +73,9 @@ def save(directory: Path, arrays: Mapping[str, np.ndarray], description: Mapping
         "sha256": hashlib.sha256(content).hexdigest(),
         "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in in_order.items()},
         "description": dict(description),
+        "schema": None if schema is None else digest(schema),
     }
+    head["digest"] = digest(head)
     text = json.dumps(head, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with writing(directory):
         os.makedirs(directory, exist_ok=True)
@@ -80,13 +96,15 @@ def load(directory: Path) -> SavedModel:
     from safetensors.numpy import load as from_bytes
 
     head = read_json(directory / DESCRIPTION)
-    if not isinstance(head, dict) or not {"format", "sha256", "description"} <= head.keys():
+    if not isinstance(head, dict) or not {"format", "description"} <= head.keys():
         raise _damaged(directory / DESCRIPTION, "keys are missing")
     if head["format"] != _FORMAT:
         raise RunDirectoryError(
             f"{directory / DESCRIPTION}: format {head['format']!r}, this version of jaxnet reads "
             f"format {_FORMAT}; load it with the version that wrote it"
         )
+    if head.pop("digest", None) != digest(head):
+        raise _damaged(directory / DESCRIPTION, "it is not what was written")
     path = directory / ARRAYS
     try:
         content = path.read_bytes()
@@ -99,7 +117,7 @@ def load(directory: Path) -> SavedModel:
         arrays = from_bytes(content)
     except SafetensorError as error:
         raise _damaged(path, str(error)) from None
-    return SavedModel(arrays, head["description"])
+    return SavedModel(arrays, head["description"], head["schema"])
 
 
 def _damaged(path: Path, why: str) -> RunDirectoryError:

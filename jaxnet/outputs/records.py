@@ -6,6 +6,7 @@ JSON has no NaN and no infinity: an undefined number is `null` in every file wri
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -47,6 +48,16 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a value as JSON, whatever the order of its keys and however it is written.
+
+    >>> digest({"a": 1, "b": (2.5,)}) == digest({"b": [2.5], "a": 1})
+    True
+    """
+    text = json.dumps(plain(value), sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def append_epoch(run: RunDirectory, record: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import jaxnet
 from jaxnet.errors import RunDirectoryError
-from jaxnet.outputs import model_file
+from jaxnet.outputs import model_file, records
 from tests.run_maker import make_run
 
 
@@ -28,6 +28,9 @@ def describe(run: Path, **changes: object) -> None:
     edit_in = head["description"]
     for key, value in changes.items():
         edit_in.pop(key) if value is None else edit_in.__setitem__(key, value)
+    head["schema"] = None  # the checks behind the digests are looked at
+    head.pop("digest")
+    head["digest"] = records.digest(head)
     path.write_text(json.dumps(head))
 
 
@@ -83,9 +86,22 @@ def test_a_damaged_description_is_called_that(fresh: Path, change: dict[str, obj
     ids=str,
 )
 def test_a_damaged_schema_is_called_that(fresh: Path, change: dict[str, object]) -> None:
+    describe(fresh)
     edit(fresh / "schema.json", **change)
     with pytest.raises(RunDirectoryError, match=r"schema\.json: damaged .*train again"):
         jaxnet.load(fresh)
+
+
+@pytest.mark.parametrize("name", ["schema.json", "model/model.json"])
+def test_a_digit_that_has_changed_is_noticed(fresh: Path, name: str) -> None:
+    sound = (fresh / name).read_text()
+    places = [place for place, sign in enumerate(sound) if sign == "1"]
+    for place in places[:: max(1, len(places) // 40)]:
+        (fresh / name).write_text(f"{sound[:place]}2{sound[place + 1 :]}")
+        with pytest.raises(RunDirectoryError):
+            jaxnet.load(fresh)
+    (fresh / name).write_text(sound)
+    jaxnet.load(fresh)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '{"format": 1}', "{}", "null"])

@@ -23,7 +23,7 @@ DESCRIPTION = {"task": "binary", "sizes": [3, 2], "classes": ["né", "oui"], "ce
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     model_file.save(tmp_path / "model", ARRAYS, DESCRIPTION)
-    arrays, description = model_file.load(tmp_path / "model")
+    arrays, description, _ = model_file.load(tmp_path / "model")
     assert description == DESCRIPTION
     assert arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -68,8 +68,8 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
 def test_a_format_of_the_future_is_refused(tmp_path: Path) -> None:
     model_file.save(tmp_path, ARRAYS, DESCRIPTION)
     path = tmp_path / model_file.DESCRIPTION
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
-    with pytest.raises(RunDirectoryError, match="format 2, this version of jaxnet reads format 1"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    with pytest.raises(RunDirectoryError, match="format 3, this version of jaxnet reads format 2"):
         model_file.load(tmp_path)
     path.write_text("[]")
     with pytest.raises(RunDirectoryError, match="keys are missing"):
