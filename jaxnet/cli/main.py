@@ -15,7 +15,7 @@ from jaxnet import __version__
 from jaxnet.cli import config, debug, evaluate, gradcheck, predict, report, runs, train
 from jaxnet.cli.output import complain, drop, finish, prepare_streams
 from jaxnet.cli.parser import Parser, parse
-from jaxnet.cli.signals import heard
+from jaxnet.cli.signals import AGAIN, heard
 from jaxnet.errors import JaxnetError, Stopped
 
 _EPILOG = """\
@@ -99,7 +99,7 @@ def _stopped(stop: Stopped) -> str:
     what = "interrupted" if stop.signal == signal.SIGINT else "terminated"
     notes = "".join(f"; {note}" for note in getattr(stop, "__notes__", ()))
     if stop.saved is None:
-        return what + notes
+        return what + (notes or AGAIN)
     return f"{what}; to go on: jaxnet train --run-dir {shlex.quote(stop.saved)} --resume"
 
 

@@ -7,7 +7,6 @@ would be swallowed, and the run would go on. A second signal leaves at once.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from jaxnet.errors import Stopped
+
+AGAIN = "; to start again, give the same command"  # said where nothing was saved
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,9 +34,8 @@ def heard() -> Iterator[Callable[[], None]]:
     polling = False
 
     def notice(number: int, _frame: FrameType | None) -> None:
-        if caught:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        for each in before:  # a second one is the system's: it ends a long call at once too
+            signal.signal(each, signal.SIG_DFL)
         caught.append(number)
         if not polling:
             raise Stopped(number)
