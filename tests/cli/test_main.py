@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from jaxnet.cli.main import main
+from jaxnet.cli.signals import AGAIN
 from jaxnet.errors import DataError, JaxnetError, NonFiniteError, RunFailed, Stopped
 
 Streams = pytest.CaptureFixture[str]
@@ -47,8 +48,12 @@ def stopped(number: int, *, saved: str | None = None, note: str | None = None) -
         (JaxnetError("it failed"), 1, "jaxnet: error: it failed\n"),
         (NonFiniteError("NaN at step 3", step=3), 1, "jaxnet: error: NaN at step 3\n"),
         (KeyboardInterrupt(), 130, "jaxnet: error: interrupted\n"),
-        (stopped(signal.SIGINT), 130, "jaxnet: error: interrupted\n"),
-        (stopped(signal.SIGTERM), 143, "jaxnet: error: terminated\n"),
+        (
+            stopped(signal.SIGINT),
+            130,
+            f"jaxnet: error: interrupted{AGAIN}\n",
+        ),
+        (stopped(signal.SIGTERM), 143, f"jaxnet: error: terminated{AGAIN}\n"),
         (
             stopped(signal.SIGTERM, saved="runs/a b"),
             75,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jaxnet.cli.main import main
+from jaxnet.cli.signals import AGAIN
 from tests.run_maker import make_run, write_table
 
 Streams = pytest.CaptureFixture[str]
@@ -181,8 +182,8 @@ def test_a_reader_that_leaves_is_no_error(
 @pytest.mark.parametrize(
     ("number", "code", "expected"),
     [
-        (signal.SIGINT, 130, "jaxnet: error: interrupted\n"),
-        (signal.SIGTERM, 143, "jaxnet: error: terminated\n"),
+        (signal.SIGINT, 130, f"jaxnet: error: interrupted{AGAIN}\n"),
+        (signal.SIGTERM, 143, f"jaxnet: error: terminated{AGAIN}\n"),
     ],
 )
 def test_a_signal_leaves_nothing_behind(
