@@ -84,6 +84,14 @@ def order_of_rows(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarr
     return order.reshape(steps, batch_size)
 
 
+def next_rows(program: Program, state: State, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rows of the next update, and 1 for each of them or 0 where it is padding."""
+    size = program.batch_size
+    epoch, i = divmod(int(state.step), steps_per_epoch(rows, size))
+    order = order_of_rows(int(state.seed), epoch, rows, size)
+    return order[i], (i * size + np.arange(size) < rows).astype(np.float32)
+
+
 def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
     """(state, x, y, order, number of steps, weights of rows) -> (state, finite), uncompiled.
 
@@ -159,25 +167,33 @@ def value_and_gradients(
     program: Program, state: State, x: Array, y: Array, weights: Array
 ) -> tuple[Float[Array, ""], Network]:
     """Mean loss and gradients of a batch; dropout is drawn only where its rate is above 0."""
-    loss, layers = LOSSES[program.loss], state.params.layers
-    options = dict(program.options)
+
+    def given(masks: mlp.Masks) -> tuple[Array, Network]:
+        return given_masks(program, state, x, y, weights, masks)
+
+    if len(state.params.layers) == 1:
+        return given(())
+    rate = state.hyper.dropout
+    return lax.cond(rate > 0, lambda: given(masks_of(state, x.shape[0])), lambda: given(()))
+
+
+def masks_of(state: State, rows: int) -> mlp.Masks:
+    """The dropout of the next update, a function of (seed, step)."""
+    # Threefry is keyed by two words: seed and step make a key without another hash.
+    words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
+    key = jax.random.wrap_key_data(words, impl="threefry2x32")
+    return mlp.dropout_masks(state.params.layers, rows, key=key, rate=state.hyper.dropout)
+
+
+def given_masks(
+    program: Program, state: State, x: Array, y: Array, weights: Array, masks: mlp.Masks
+) -> tuple[Float[Array, ""], Network]:
+    """Mean loss and gradients of a batch whose dropout has been drawn; () for none."""
+    loss, options = LOSSES[program.loss], dict(program.options)
     if "label_smoothing" in loss.options:
         options["label_smoothing"] = state.hyper.label_smoothing
-
-    def by_engine(masks: mlp.Masks) -> tuple[Array, Network]:
-        return ENGINES[program.engine](
-            state.params, x, y, weights, masks, loss, options, program.network
-        )
-
-    def with_dropout() -> tuple[Array, Network]:
-        # Threefry is keyed by two words: seed and step make a key without another hash.
-        words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
-        key, rate = jax.random.wrap_key_data(words, impl="threefry2x32"), state.hyper.dropout
-        return by_engine(mlp.dropout_masks(layers, x.shape[0], key=key, rate=rate))
-
-    if len(layers) == 1:
-        return by_engine(())
-    return lax.cond(state.hyper.dropout > 0, with_dropout, lambda: by_engine(()))
+    engine = ENGINES[program.engine]
+    return engine(state.params, x, y, weights, masks, loss, options, program.network)
 
 
 def pick(array: Array, rows: Array) -> Array:

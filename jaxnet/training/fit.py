@@ -339,11 +339,8 @@ def _leave_out(loop: _Loop, now: Snapshot) -> Snapshot:
 
 def _guilty(program: Program, state: State, data: _Data) -> tuple[str, list[int]]:
     """What is not finite at the update that was not applied, and the rows that make it so."""
-    step, rows = int(state.step), len(data.x)
-    per_epoch = epochs.steps_per_epoch(rows, program.batch_size)
-    order = epochs.order_of_rows(int(state.seed), step // per_epoch, rows, program.batch_size)
-    first = (step % per_epoch) * program.batch_size
-    batch = order.reshape(-1)[first : min(first + program.batch_size, rows)]
+    chosen, counted = epochs.next_rows(program, state, len(data.x))
+    batch = chosen[counted > 0]
     if data.weights is not None:
         batch = batch[np.asarray(data.weights)[batch] > 0]
     z = embedding.forward(state.params, data.x[batch], **program.network)

@@ -57,10 +57,7 @@ def next_batch(
     program: Program, state: State, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
 ) -> Batch:
     """The batch of the next update of a state."""
-    n, size = len(x), program.batch_size
-    epoch, i = divmod(int(state.step), epochs.steps_per_epoch(n, size))
-    chosen = epochs.order_of_rows(int(state.seed), epoch, n, size)[i]
-    counted = (i * size + np.arange(size) < n).astype(np.float32)
+    chosen, counted = epochs.next_rows(program, state, len(x))
     if weights is not None:
         counted = counted * np.asarray(weights, np.float32)[chosen]
     return Batch(chosen, np.asarray(x)[chosen], np.asarray(y)[chosen], counted)

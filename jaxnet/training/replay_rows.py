@@ -13,12 +13,11 @@ from jax.extend import core
 from jaxtyping import Array
 
 from jaxnet.nn import mlp
-from jaxnet.nn.losses import LOSSES
+from jaxnet.training import epoch as epochs
 from jaxnet.training import replay_ops
-from jaxnet.training.engines import ENGINES
 from jaxnet.training.epoch import Program
 from jaxnet.training.replay_ops import Evidence, Key
-from jaxnet.training.state import DROPOUT, State
+from jaxnet.training.state import State
 
 # Where no row is to blame alone: how many are named, and from which part of the largest on.
 MOST, NEAR = 5, 0.1
@@ -40,18 +39,13 @@ class Alone(NamedTuple):
 
 def each_alone(program: Program, state: State, x: Any, y: Any) -> Alone:
     """Loss and gradient of every row of a batch alone, under the dropout of the batch."""
-    loss, options = LOSSES[program.loss], dict(program.options)
-    if "label_smoothing" in loss.options:
-        options["label_smoothing"] = state.hyper.label_smoothing
     masks: mlp.Masks = ()
     if float(state.hyper.dropout) > 0 and len(state.params.layers) > 1:
-        masks = _masks(state, len(x))
+        masks = epochs.masks_of(state, len(x))
 
     def one(row: tuple[Array, Array, mlp.Masks]) -> tuple[Array, Array]:
         x, y, masks = jax.tree.map(lambda a: a[None], row)
-        value, gradients = ENGINES[program.engine](
-            state.params, x, y, jnp.ones(1), masks, loss, options, program.network
-        )
+        value, gradients = epochs.given_masks(program, state, x, y, jnp.ones(1), masks)
         sizes = [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(gradients)]
         return value, jnp.max(jnp.stack(sizes))
 
@@ -59,13 +53,6 @@ def each_alone(program: Program, state: State, x: Any, y: Any) -> Alone:
         jnp.asarray(x), jnp.asarray(y), masks
     )
     return Alone(np.asarray(losses), np.asarray(gradients))
-
-
-def _masks(state: State, rows: int) -> mlp.Masks:
-    """The dropout that `epoch.value_and_gradients` draws for the next batch."""
-    words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
-    key = jax.random.wrap_key_data(words, impl="threefry2x32")
-    return mlp.dropout_masks(state.params.layers, rows, key=key, rate=state.hyper.dropout)
 
 
 def by_axis(
