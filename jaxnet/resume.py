@@ -82,16 +82,21 @@ def finished(run: RunDirectory, config: Config) -> dict[str, Any] | None:
         return None
     if config.report and not run.report.is_file():
         return None
-    began = plain_values(load_recorded(run))
+    began = plain_values(load_recorded(run, check_files=False))
     ran = len(records.read_lines(run.epochs))
     refuse_changes(began, config, epochs_run=ran, where=str(run.path))
     more = config.training.epochs > began["training"]["epochs"]
     return None if more else {part: one for part, one in metrics.items() if part != "details"}
 
 
-def load_recorded(run: RunDirectory) -> Config:
-    """The config that a run began with."""
-    return load_config(run_directory.recorded_config(run), extra_losses=registered_losses())
+def load_recorded(run: RunDirectory, *, check_files: bool = True) -> Config:
+    """The config that a run began with.
+
+    Args:
+        check_files: whether its data must be where it was.
+    """
+    recorded = run_directory.recorded_config(run)
+    return load_config(recorded, extra_losses=registered_losses(), check_files=check_files)
 
 
 def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
@@ -156,7 +161,7 @@ def told(earlier: Earlier, config: Config) -> Iterator[str]:
 def _check_recorded(run: RunDirectory, config: Config) -> None:
     """Without a checkpoint nothing is lost; still, a run is not turned into another one."""
     try:
-        began = plain_values(load_recorded(run))
+        began = plain_values(load_recorded(run, check_files=False))
     except JaxnetError:
         return  # killed before its config was whole
     refuse_changes(began, config, epochs_run=0, where=str(run.path))
