@@ -17,8 +17,21 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
+def _fill_descriptors() -> None:
+    """Where standard streams are closed (`2>&-`), no file of ours must get their numbers.
+
+    What a library writes to number 2 would end up in it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+
+
 def main() -> int:
     """Run the command of this process, and return its exit code."""
+    _fill_descriptors()
     numbers = [
         number
         for number in (signal.SIGINT, signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from jaxnet import resume as resuming
 from jaxnet.config import Config, load_config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import RunFailed, Stopped, UserError
+from jaxnet.errors import NonFiniteError, RunFailed, Stopped, UserError
 from jaxnet.job import Job, first_state, memory_needs, plan_job, registered_losses, train_job
 from jaxnet.judge import judge
 from jaxnet.keeping import Keeper
@@ -126,6 +127,8 @@ def train(
         remarks += [*_of_the_data(config, data), *_ready(config, job, data, earlier, calling)]
         if earlier is not None:
             remarks += [Remark("note", text) for text in resuming.told(earlier, config)]
+        with _resumable(directory, earlier is not None):
+            calling.poll()
         if not resume:
             run_directory.claim(directory)
         with recorded(directory, calling.command, earlier):
@@ -235,7 +238,11 @@ def _trained(
     with watching(
         config, data, directory, keeper, start, lines=lines, show=calling.progress
     ) as watch:
-        fitted = train_job(job, data, start, watch)
+        try:
+            fitted = train_job(job, data, start, watch)
+        except NonFiniteError as error:
+            text = f"{error}; which operation: jaxnet debug {shlex.quote(str(directory.path))}"
+            raise NonFiniteError(text, step=error.step, rows=error.rows) from None
     keeper.save(fitted.last)
     return fitted
 
@@ -253,12 +260,12 @@ def _memory_in_words(job: Job, data: Dataset) -> Iterator[None]:
 
 
 @contextmanager
-def _resumable(directory: RunDirectory) -> Iterator[None]:
-    """After training: what a signal stops here is made again from the last checkpoint."""
+def _resumable(directory: RunDirectory, saved: bool = True) -> Iterator[None]:
+    """Before and after training: what a signal stops here is made again from a checkpoint."""
     try:
         yield
     except Stopped as stop:
-        stop.saved = str(directory.path)
+        stop.saved = str(directory.path) if saved else None
         raise
 
 

@@ -117,7 +117,7 @@ def test_a_step_that_was_left_out(tmp_path):
     assert found.step == left_out(tmp_path / "run")[-1]
     assert found.direction == "update"
     assert found.rows == (GUILTY,)
-    assert not found.exact
+    assert found.exact
 
 
 def test_a_model_that_is_not_finite_is_traced_to_the_step_that_was_left_out(tmp_path):

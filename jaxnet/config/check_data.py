@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from jaxnet.config.names import BUILTIN_SOURCES, SOURCE_TASKS
 from jaxnet.config.problems import KeyPath, shown
@@ -131,9 +132,17 @@ def files_exist(config: Config) -> Found:
         if path is None or not _is_known(path.name, key[1]):
             continue
         if not os.path.isfile(path):  # False, too, for a name that no file can have
-            what = "a directory, not a file" if os.path.isdir(path) else "no such file"
+            what = "a directory, not a file" if os.path.isdir(path) else _absent(path)
             start = "relative paths start at the config's directory"
             yield key, f"{what}: {shown(str(path), 1000)!r} ({start})"
+
+
+def _absent(path: Path) -> str:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # LC_ALL=C with PYTHONUTF8=0
+        return "Python cannot name this file in the locale of this terminal; set PYTHONUTF8=1"
+    return "no such file"
 
 
 def _is_known(name: str, key: str) -> bool:

@@ -108,7 +108,8 @@ def save(
     path = directory / name_of(kind, step)
     content = checkpoint_file.encode(arrays, _check_name({**facts, "kind": kind}, kind, step))
     with writing(path):
-        os.makedirs(directory, exist_ok=True)
+        if not directory.is_dir():
+            os.mkdir(directory)  # without its parents: a run whose directory was removed has ended
         remove_leftovers(directory)
         try:
             write_atomic(path, content, verify=lambda written: _verify(written, kind, step))

@@ -78,7 +78,8 @@ def save(
     head["digest"] = digest(head)
     text = json.dumps(head, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with writing(directory):
-        os.makedirs(directory, exist_ok=True)
+        if not directory.is_dir():
+            os.mkdir(directory)
         write_atomic(directory / ARRAYS, content)
         write_atomic(directory / DESCRIPTION, text + "\n")
 

@@ -18,6 +18,7 @@ from jaxnet.files import remove_leftovers, sync_directory
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHECKPOINT = re.compile(r"(last|best)-\d{9,}\.safetensors")
+_ELSEWHERE = "or train into another directory: --run-dir DIR"
 _EVENT = b'{"time": '  # how the first line of events.jsonl begins
 
 
@@ -294,10 +295,12 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise RunFailed(
-                f"{path}: the disk is full; free some space, or train into another "
-                "directory: --run-dir DIR"
+                f"{path}: the disk is full; free some space and go on with --resume, {_ELSEWHERE}"
             ) from error
-        raise RunFailed(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise RunFailed(
+            f"{path}: cannot be written ({error.strerror or error}); see to that and go on with "
+            f"--resume, {_ELSEWHERE}"
+        ) from error
 
 
 def _files(run: RunDirectory) -> Iterator[Path]:
@@ -338,9 +341,10 @@ def _has_checkpoints(run: RunDirectory) -> bool:
 
 
 def _taken(path: Path) -> RunDirectoryError:
+    go_on = "add --resume to go on with the run in it, or " if ours(RunDirectory(path)) else ""
     return RunDirectoryError(
         f"{path}: this directory holds something already, and a run never overwrites; "
-        "name a new one: --run-dir DIR"
+        f"{go_on}name a new one: --run-dir DIR"
     )
 
 

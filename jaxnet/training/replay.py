@@ -168,7 +168,7 @@ def _rows(
         rows = None if rows is None else tuple(r for r in rows if batch.weights[r] > 0)
         if rows:
             return Blame(rows, exact=True)
-    alone = replay_rows.each_alone(program, arguments.state, batch.x, batch.y)
+    alone = replay_rows.each_alone(program, arguments.state, batch.x, batch.y, batch.weights)
     by_loss = direction == "forward"
     return replay_rows.blamed(
         alone, batch.weights, by=lambda each: each.loss if by_loss else each.gradient

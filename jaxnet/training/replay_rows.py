@@ -31,28 +31,35 @@ class Blame(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """The loss of each row and the largest number of its gradient, as if it were the batch."""
+    """Each row as if it were the batch.
+
+    Attributes:
+        loss: of the row.
+        gradient: the largest number of its gradient.
+        finite: whether a step takes its share of the batch's gradient, see `epoch.all_finite`.
+    """
 
     loss: np.ndarray
     gradient: np.ndarray
+    finite: np.ndarray
 
 
-def each_alone(program: Program, state: State, x: Any, y: Any) -> Alone:
+def each_alone(program: Program, state: State, x: Any, y: Any, weights: np.ndarray) -> Alone:
     """Loss and gradient of every row of a batch alone, under the dropout of the batch."""
     masks: mlp.Masks = ()
     if float(state.hyper.dropout) > 0 and len(state.params.layers) > 1:
         masks = epochs.masks_of(state, len(x))
 
-    def one(row: tuple[Array, Array, mlp.Masks]) -> tuple[Array, Array]:
-        x, y, masks = jax.tree.map(lambda a: a[None], row)
+    def one(row: tuple[Array, Array, Array, mlp.Masks]) -> tuple[Array, Array, Array]:
+        x, y, share, masks = jax.tree.map(lambda a: a[None], row)
         value, gradients = epochs.given_masks(program, state, x, y, jnp.ones(1), masks)
         sizes = [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(gradients)]
-        return value, jnp.max(jnp.stack(sizes))
+        shares = jax.tree.map(lambda leaf: leaf * share[0], gradients)
+        return value, jnp.max(jnp.stack(sizes)), epochs.all_finite(shares)
 
-    losses, gradients = jax.jit(lambda *rows: lax.map(one, rows))(
-        jnp.asarray(x), jnp.asarray(y), masks
-    )
-    return Alone(np.asarray(losses), np.asarray(gradients))
+    shares = jnp.asarray(weights / max(weights.sum(), 1e-30), jnp.float32)
+    rows = (jnp.asarray(x), jnp.asarray(y), shares, masks)
+    return Alone(*map(np.asarray, jax.jit(lambda *rows: lax.map(one, rows))(*rows)))
 
 
 def by_axis(
@@ -82,7 +89,7 @@ def by_axis(
 def blamed(alone: Alone, weights: np.ndarray, *, by: Callable[[Alone], np.ndarray]) -> Blame:
     """Rows whose own loss or gradient is not finite; else those of which `by` is largest."""
     counted = weights > 0
-    own = counted & ~(np.isfinite(alone.loss) & np.isfinite(alone.gradient))
+    own = counted & ~(np.isfinite(alone.loss) & np.isfinite(alone.gradient) & alone.finite)
     if own.any():
         return Blame(tuple(np.flatnonzero(own).tolist()), exact=True)
     sizes = np.where(counted, weights * np.abs(by(alone)), -1)
