@@ -208,16 +208,6 @@ def test_a_gradient_whose_square_overflows():
     assert any("optimizer.clip_norm=1.0" in text for text in said(found))
 
 
-def test_rows_that_overflow_only_together_are_named_as_the_largest():
-    x, _ = rows()
-    y = targets(x)
-    y[:] = 5e18
-    found = replay(squared(), begin(squared()), x, y)
-    assert found.direction == "update"
-    assert len(found.rows) > 1
-    assert not found.exact
-
-
 def test_a_norm_that_overflows(monkeypatch):
     monkeypatch.setattr(epochs, "all_finite", lambda gradients: jnp.bool_(True))
     chosen = squared(optimizer=Optimizer("sgd", clip_norm=1.0))
