@@ -48,7 +48,7 @@ def read_npz(
     ((4, 3), ('x0', 'x1', 'x2'), None)
     """
     path = Path(path)
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     keys = (features, target)
     if not all(key in arrays for key in keys):
         fallback = (f"{features}_train", f"{target}_train")
@@ -82,7 +82,7 @@ def read_features(path: str | Path, features: str = "X") -> Matrix:
     (4, 3)
     """
     path = Path(path)
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     keys = (features, f"{features}_test", *(arrays if len(arrays) == 1 else ()))
     key = next((key for key in keys if key in arrays), None)
     if key is None:
@@ -130,9 +130,9 @@ def as_matrix(x: Any, what: str = "X") -> Matrix:
     return Matrix(native, names, tuple(notes))
 
 
-def _read_arrays(path: Path) -> dict[str, Array]:
-    """Every array of the file by its key."""
-    _refuse_path(path)
+def read_arrays(path: Path, how_to_save: str = _HOW_TO_SAVE) -> dict[str, Array]:
+    """Every array of the file by its key. Raises DataError for what is no sound .npz file."""
+    _refuse_path(path, how_to_save)
     arrays: dict[str, Array] = {}
     key = ""
     try:
@@ -153,7 +153,7 @@ def _read_arrays(path: Path) -> dict[str, Array]:
         raise _damaged(path, key) from error
     strangers = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
     if strangers:
-        raise DataError(f"{path}: {values(strangers)}: not arrays. Save with {_HOW_TO_SAVE}")
+        raise DataError(f"{path}: {values(strangers)}: not arrays. Save with {how_to_save}")
     return arrays
 
 
@@ -162,7 +162,7 @@ def _damaged(path: Path, key: str) -> DataError:
     return DataError(f"{path}: the file is damaged or cut short{where}; copy or save it again")
 
 
-def _refuse_path(path: Path) -> None:
+def _refuse_path(path: Path, how_to_save: str) -> None:
     """A file that is there, can be read and begins like a zip archive, which an .npz file is."""
     if not path.parent.is_dir():
         raise DataError(f"{path}: no such file: the folder {str(path.parent)!r} does not exist")
@@ -177,9 +177,9 @@ def _refuse_path(path: Path) -> None:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if start == b"\x93NUMPY":
-        raise DataError(f"{path}: one array (.npy); X and y are needed: {_HOW_TO_SAVE}")
+        raise DataError(f"{path}: one array (.npy); X and y are needed: {how_to_save}")
     if not start.startswith(b"PK"):
-        raise DataError(f"{path}: not an .npz file; make one with {_HOW_TO_SAVE}")
+        raise DataError(f"{path}: not an .npz file; make one with {how_to_save}")
 
 
 def _table(path: Path, arrays: dict[str, Array], features: str, target: str) -> Table:
