@@ -1,4 +1,4 @@
-"""The real command, struck by a signal at a chosen place of its work.
+"""The real command, struck by a signal or another misfortune at a chosen place of its work.
 
 A place is a function, at whose entry the process sends the signal to itself and goes on, or a
 module, just before it runs. The functions are wrapped when their modules are imported, so nothing
@@ -11,12 +11,15 @@ import hashlib
 import importlib.util
 import json
 import os
+import resource
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,11 +61,14 @@ BEFORE = {
     "reading the table": Place("jaxnet.data.readers:read"),
     "planning": Place("jaxnet.job:_loss_options"),
 }
-# From here on there is a state to save.
-TRAINING = {
+# A new run has nothing to save yet; one that goes on has what it goes on from.
+READYING = {
     "making the directory": Place("jaxnet.outputs.run_directory:make"),
     "taking the lock": Place("jaxnet.lock:_sign"),
     "self-check": Place("jaxnet.training.selfcheck:check_sums"),
+}
+# From here on there is a state to save.
+TRAINING = {
     "first state": Place("jaxnet.training.state:begin"),
     "compiling the step": Place("jaxnet.training.fit:_compile"),
     "first stretch": Place("jaxnet.training.fit:_Loop.steps", 2),
@@ -116,11 +122,10 @@ class Ended(NamedTuple):
 
 def command(
     words: Sequence[str | Path],
-    *hits: tuple[Place, signal.Signals],
+    *hits: tuple[Place, signal.Signals | str],
     cwd: Path,
     ignored: bool = False,
     limit: float = 120,
-    **variables: str,
 ) -> Ended:
     """Run `jaxnet WORDS`, struck by these signals.
 
@@ -128,22 +133,37 @@ def command(
         ignored: as under nohup: the process is started with both signals ignored.
     """
     times = cwd / f"times-{os.urandom(4).hex()}"
-    wanted = [[*place, int(number)] for place, number in hits]
-    source = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    if ignored:
-        source += "import signal\n"
-        source += "for n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\n"
-    source += "from tests.signalling import launched; sys.exit(launched())"
-    call = [sys.executable, "-c", source, json.dumps(wanted), str(times), *map(str, words)]
-    environment = {**os.environ, **variables}
     done = subprocess.run(
-        call, cwd=cwd, env=environment, capture_output=True, text=True, timeout=limit
+        call_of(words, *hits, times=times, ignored=ignored),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=limit,
     )
     end = time.monotonic()
     sent = [float(line) for line in times.read_text().split()] if times.exists() else []
     times.unlink(missing_ok=True)
     seconds = end - sent[0] if sent else None
     return Ended(done.returncode, done.stdout, done.stderr, seconds, len(sent))
+
+
+def call_of(
+    words: Sequence[str | Path],
+    *hits: tuple[Place, signal.Signals | str],
+    times: Path | str = "",
+    ignored: bool = False,
+) -> list[str]:
+    """The words of a process that is `jaxnet WORDS`, struck as in `command`.
+
+    A strike is a signal, or one of `STRIKES` as "name:argument".
+    """
+    wanted = [[*place, what if isinstance(what, str) else int(what)] for place, what in hits]
+    source = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    if ignored:
+        source += "import signal\n"
+        source += "for n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\n"
+    source += "from tests.signalling import launched; sys.exit(launched())"
+    return [sys.executable, "-c", source, json.dumps(wanted), str(times), *map(str, words)]
 
 
 def write_config(folder: Path, rows: int = 300, **overrides: str) -> None:
@@ -179,8 +199,8 @@ def launched() -> int:
     del sys.argv[1:3]
     sys.argv[0] = "jaxnet"
     hook, sent = Hook(), [0]
-    for index, (name, call, inside, number) in enumerate(wanted):
-        hook.add(name, call, inside, _striker(number, times, sent), partial(_is_next, sent, index))
+    for index, (name, call, inside, what) in enumerate(wanted):
+        hook.add(name, call, inside, _striker(what, times, sent), partial(_is_next, sent, index))
     sys.meta_path.insert(0, hook)
     from jaxnet.__main__ import main
 
@@ -192,15 +212,49 @@ def _is_next(sent: list[int], index: int) -> bool:
     return sent[0] == index
 
 
-def _striker(number: int, times: str, sent: list[int]) -> Callable[[], None]:
+def _striker(what: int | str, times: str, sent: list[int]) -> Callable[[], None]:
     def strike() -> None:
         sent[0] += 1
-        descriptor = os.open(times, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.write(descriptor, f"{time.monotonic()}\n".encode())
-        os.close(descriptor)
-        os.kill(os.getpid(), number)
+        if times:
+            with open(times, "a") as stream:
+                stream.write(f"{time.monotonic()}\n")
+        if isinstance(what, int):
+            os.kill(os.getpid(), what)
+        else:
+            name, _, argument = what.partition(":")
+            STRIKES[name](argument)
 
     return strike
+
+
+def _limit(size: str) -> None:
+    """From now on no file grows larger than that."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
+
+
+def _fill(path: str) -> None:
+    """Fill the disk that the file is on."""
+    with suppress(OSError), open(path, "wb", buffering=0) as stream:
+        for size in (1 << 16, 1 << 12, 1):
+            with suppress(OSError):
+                while stream.write(b"x" * size):
+                    pass
+
+
+def _wait(path: str) -> None:
+    """Until that file is there."""
+    Path(f"{path}-{os.getpid()}").touch()
+    while not os.path.exists(path):
+        time.sleep(0.02)
+
+
+STRIKES: dict[str, Callable[[str], None]] = {
+    "limit": _limit,
+    "fill": _fill,
+    "remove": shutil.rmtree,
+    "close": lambda path: os.chmod(path, 0o555),
+    "wait": _wait,
+}
 
 
 class Hook:

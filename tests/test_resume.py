@@ -71,7 +71,7 @@ def whole(request, tmp_path_factory):
 def half(tmp_path):
     """A binary run that was stopped in its midst."""
     config = small()
-    stop = stopped(config, tmp_path / "run", 12)
+    stop = stopped(config, tmp_path / "run", 13)
     assert stop.exit_code == 75
     return config, tmp_path / "run"
 

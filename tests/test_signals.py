@@ -20,6 +20,7 @@ from tests.signalling import (
     EVALUATING,
     JUDGING,
     PREDICTING,
+    READYING,
     SAVING,
     TRAINING,
     Place,
@@ -57,7 +58,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "place", "number"), alternating(BEFORE))
+@pytest.mark.parametrize(("name", "place", "number"), alternating({**BEFORE, **READYING}))
 def test_before_training_nothing_is_left_and_the_code_is_of_the_signal(name, place, number, folder):
     done = command(["train", "c.yaml", "--run-dir", "run"], (place, number), cwd=folder)
     assert (done.code, done.sent, done.out) == (128 + number, 1, "")
@@ -65,9 +66,10 @@ def test_before_training_nothing_is_left_and_the_code_is_of_the_signal(name, pla
     assert sorted(path.name for path in folder.iterdir()) == ["c.yaml", "rows.csv"]
 
 
+STARTING = ("first state", *READYING, "compiling the step", "first stretch")
 CHAINS = {
-    "starting": dict(list(TRAINING.items())[:5]),
-    "training": dict(list(TRAINING.items())[5:]),
+    "starting": {name: {**TRAINING, **READYING}[name] for name in STARTING},
+    "training": {name: place for name, place in TRAINING.items() if name not in STARTING},
     "saving": SAVING,
     "judging": JUDGING,
 }

@@ -36,7 +36,7 @@ def flip(path: Path) -> None:
 
 
 def test_the_newest_of_a_kind_is_found(tmp_path: Path) -> None:
-    directory = tmp_path / "run" / "checkpoints"
+    directory = tmp_path / "checkpoints"
     assert checkpoints.survey(directory) == (None, None, {}, ())
     assert save(directory, 9) == directory / "last-000000009.safetensors"
     save(directory, 1_234_567_890)
