@@ -114,7 +114,7 @@ def train(
     calling = calling or Calling(progress, deterministic=deterministic)
     config = _load(config, run_dir, resume, overrides)
     if resume and run_dir is not None:
-        done = resuming.finished(RunDirectory(Path(run_dir)), config)
+        done = resuming.finished(RunDirectory(Path(run_dir)), config, calling.warn)
         if done is not None:
             return Run(Path(run_dir), done, had_finished=True)
     reading = time.perf_counter()
@@ -125,8 +125,8 @@ def train(
     with _taken(run_dir, resume, config.name, calling) as (directory, remarks):
         earlier = _earlier(directory, config, data, calling.warn) if resume else None
         remarks += [*_of_the_data(config, data), *_ready(config, job, data, earlier, calling)]
-        if earlier is not None:
-            remarks += [Remark("note", text) for text in resuming.told(earlier, config)]
+        if resume:
+            remarks += [Remark("note", text) for text in resuming.told(directory, earlier, config)]
         with _resumable(directory, earlier is not None):
             calling.poll()
         if not resume:
@@ -151,7 +151,8 @@ def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) 
         if not resume or run_dir is None:
             raise UserError("train needs a config: its path, or a mapping of the same shape")
         given = run_directory.recorded_config(RunDirectory(Path(run_dir)))
-    return load_config(given, overrides, extra_losses=registered_losses())
+    # A finished run to resume has nothing left to read.
+    return load_config(given, overrides, extra_losses=registered_losses(), check_files=not resume)
 
 
 @contextmanager

@@ -201,6 +201,24 @@ def test_other_data_is_refused(changed, text, tmp_path):
     jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False, **moved)
 
 
+def test_a_finished_run_needs_its_rows_no_more_and_another_one_says_what_is_gone(tmp_path):
+    table(tmp_path / "a.csv")
+    config = {
+        "task": "binary",
+        "data": {"train": str(tmp_path / "a.csv"), "target": "income"},
+        "model": {"hidden": [4]},
+        "training": {"epochs": 1},
+        "report": False,
+    }
+    jaxnet.train(config, run_dir=tmp_path / "run", progress=False)
+    (tmp_path / "a.csv").unlink()
+    assert jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False).had_finished
+    with pytest.raises(UserError, match=r"a\.csv.*no such file"):
+        jaxnet.train(
+            run_dir=tmp_path / "run", resume=True, progress=False, **{"training.epochs": 2}
+        )
+
+
 def test_damaged_checkpoints_are_named_and_the_one_before_is_used(half, tmp_path):
     config, place = half
     whole = jaxnet.train(config, run_dir=tmp_path / "whole", progress=False)

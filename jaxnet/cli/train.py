@@ -72,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
         )
     from jaxnet.config import load_config
 
-    config = load_config(path if path is not None else _recorded(args.run_dir), overrides)
+    given = path if path is not None else _recorded(args.run_dir)
+    # A finished run to resume has nothing left to read.
+    config = load_config(given, overrides, check_files=not args.resume)
 
     # Imports jax, so only for a config that is sound.
     from jaxnet.run import Calling, train
@@ -98,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 def _run_directory(path: str | None) -> str:
     """The run directory that stands where a config usually does."""
     if path is None or not Path(path).is_dir():
-        raise UsageError("--resume needs the directory of the run: --run-dir DIR")
+        raise UsageError("--resume needs the directory of the run: --run-dir DIR; see 'jaxnet train --help'")
     return path
 
 
