@@ -6,7 +6,8 @@ not load JAX:
     jaxnet.train(config) -> run             jaxnet.run
     jaxnet.load(run_directory) -> model     jaxnet.inference
     jaxnet.JaxnetClassifier(...).fit(X, y)  jaxnet.estimator
-    jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck: jaxnet.nn
+    jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck,
+    jaxnet.linear_heads: jaxnet.nn
 """
 
 from importlib import import_module
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jaxnet.nn import activations as activations
     from jaxnet.nn import backprop as backprop
     from jaxnet.nn import gradcheck as gradcheck
+    from jaxnet.nn import linear_heads as linear_heads
     from jaxnet.nn import losses as losses
     from jaxnet.nn import mlp as mlp
     from jaxnet.run import train as train
@@ -31,6 +33,7 @@ _MODULES = {
     "backprop": "jaxnet.nn.backprop",
     "gradcheck": "jaxnet.nn.gradcheck",
     "errors": "jaxnet.errors",
+    "linear_heads": "jaxnet.nn.linear_heads",
     "losses": "jaxnet.nn.losses",
     "mlp": "jaxnet.nn.mlp",
     "nn": "jaxnet.nn",
@@ -48,6 +51,7 @@ __all__ = [
     "backprop",
     "errors",
     "gradcheck",
+    "linear_heads",
     "load",
     "losses",
     "mlp",

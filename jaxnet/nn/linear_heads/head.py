@@ -1,0 +1,257 @@
+"""What a linear head is: a dense loss and the rule that computes it by tiles, forward and back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike
+
+from jaxnet.nn.linear_heads import by_rows
+from jaxnet.nn.linear_heads.inputs import Options, check, part_options, place, refuse_gradient
+from jaxnet.nn.linear_heads.targets import Targets
+from jaxnet.nn.linear_heads.tiles import Gradients, Plan, Tile, gradients
+from jaxnet.nn.linear_heads.varying import zeros
+from jaxnet.nn.losses import Loss, reductions
+from jaxnet.nn.precision import wide_type
+
+
+class Problem(NamedTuple):
+    """Checked arguments of a head, as its rule sees them."""
+
+    x: Array
+    W: Array
+    b: Array
+    targets: Targets
+    options: Options
+
+    @property
+    def wide(self) -> Any:
+        """The type of logits, losses and sums."""
+        return wide_type(self.x.dtype)
+
+
+class Rule(NamedTuple):
+    """How a head is computed by tiles.
+
+    Attributes:
+        forward: (plan, problem) -> (losses (m,), facts a row that delta needs).
+        delta: (plan, problem, facts) -> tile function without losses.
+        both: (plan, problem) -> tile function with losses, where no facts are needed; or None.
+    """
+
+    forward: Callable[[Plan, Problem], tuple[Array, Any]]
+    delta: Callable[[Plan, Problem, Any], Tile]
+    both: Callable[[Plan, Problem], Tile] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A linear layer and the loss behind it in one; the logits (m, K) are never held.
+
+    `head(x, W, b, targets, **options)` gives one number an example, with closed-form gradients in
+    x, W, b and weights. Memory beyond W and dW: a few tiles.
+
+    Args:
+        weights: (m,) numbers or booleans; they multiply the losses. Weight 0 takes a row out,
+            whatever is in it.
+        block: labels a tile; None: tiles of at most 32 MiB. The one knob for memory.
+        class_axis: inside `jax.shard_map(..., check_vma=True)`, the mesh axis over which W and b
+            (and dense targets, class_weight, pos_weight) are divided. Labels and positives keep
+            their numbers among all classes. dX is summed over that axis, dW over those of the rows.
+        options: those of the dense loss. They and dense targets have no gradient here, which is
+            an error rather than 0: `forward_mode` has them.
+
+    Attributes:
+        loss: the dense loss with the same numbers.
+
+    Raises:
+        UserError: shapes or types that do not fit, unknown options, `block` below 1, a gradient in
+            an option.
+    """
+
+    name: str
+    loss: Loss
+    read_targets: Callable[..., Targets]
+    rule: Rule
+    doc: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.doc)
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        W: ArrayLike,
+        b: ArrayLike,
+        targets: Any,
+        *,
+        weights: ArrayLike | None = None,
+        block: int | None = None,
+        class_axis: str | None = None,
+        **options: Any,
+    ) -> Array:
+        """Losses (m,), times their weights. The gradient recomputes the tiles."""
+        plan, problem, w = self._prepare(x, W, b, targets, weights, block, class_axis, options)
+        losses = _losses(self.rule, plan, *problem)
+        return losses if w is None else w * _present(losses, w)
+
+    def sum(
+        self,
+        x: ArrayLike,
+        W: ArrayLike,
+        b: ArrayLike,
+        targets: Any,
+        *,
+        weights: ArrayLike | None = None,
+        block: int | None = None,
+        class_axis: str | None = None,
+        **options: Any,
+    ) -> Array:
+        """sum_i w_i L_i, a scalar. Where a head can, with its gradients from the same sweep."""
+        plan, problem, w = self._prepare(x, W, b, targets, weights, block, class_axis, options)
+        if self.rule.both is None or class_axis is not None:
+            return reductions.sum(_losses(self.rule, plan, *problem), w)
+        w = jnp.ones(problem.x.shape[:1], problem.wide) if w is None else w
+        return _total(self.rule, plan, *problem, w)
+
+    def forward_mode(
+        self,
+        x: ArrayLike,
+        W: ArrayLike,
+        b: ArrayLike,
+        targets: Any,
+        *,
+        weights: ArrayLike | None = None,
+        block: int | None = None,
+        **options: Any,
+    ) -> Array:
+        """The same losses by blocks of rows, for jvp, linearize, hessian and gradients in options.
+
+        A tile of the same size as otherwise, but with all K labels and fewer rows, at least one;
+        the backward pass recomputes it (`jax.checkpoint`).
+        """
+        plan, problem, w = self._prepare(
+            x, W, b, targets, weights, block, None, options, differentiable=True
+        )
+        losses = by_rows.losses(self.loss, plan, *problem)
+        return losses if w is None else w * _present(losses, w)
+
+    def _prepare(
+        self,
+        x: ArrayLike,
+        W: ArrayLike,
+        b: ArrayLike,
+        targets: Any,
+        weights: ArrayLike | None,
+        block: int | None,
+        class_axis: str | None,
+        options: Mapping[str, Any],
+        differentiable: bool = False,
+    ) -> tuple[Plan, Problem, Array | None]:
+        arrays = check(self.name, x, W, b, weights, block)
+        words, numbers = part_options(self.loss, options, arrays.W.shape[0], arrays.wide)
+        read = self.read_targets(
+            targets, arrays.x.shape[0], arrays.W.shape[0], class_axis, arrays.wide
+        )
+        if not differentiable:
+            read, numbers = refuse_gradient(self.name, read, numbers)
+        plan, placed = place(arrays, read, numbers, block, class_axis, words)
+        return plan, Problem(*placed), arrays.weights
+
+
+def _present(losses: Array, w: Array) -> Array:
+    """The losses, but 0 where the weight is 0 and the loss not finite: the row is absent."""
+    return jnp.where((w == 0) & ~jnp.isfinite(losses), 0, losses)
+
+
+def _known(losses: Array, targets: Targets) -> Array:
+    return losses if targets.known is None else losses * targets.known
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1))
+def _losses(
+    rule: Rule, plan: Plan, x: Array, W: Array, b: Array, targets: Targets, options: Options
+) -> Array:
+    return _known(rule.forward(plan, Problem(x, W, b, targets, options))[0], targets)
+
+
+# forward :: (x, W, b, targets, options) -> (losses (m,), residuals)
+@partial(jax.jit, static_argnums=(0, 1))
+def _forward(
+    rule: Rule, plan: Plan, x: Array, W: Array, b: Array, targets: Targets, options: Options
+) -> tuple[Array, Any]:
+    problem = Problem(x, W, b, targets, options)
+    losses, facts = rule.forward(plan, problem)
+    return _known(losses, targets), (problem, facts)
+
+
+# backward :: (residuals, cotangent (m,)) -> (dX, dW, db, no d targets, no d options)
+@partial(jax.jit, static_argnums=(0, 1))
+def _backward(
+    rule: Rule, plan: Plan, residuals: Any, g: Array
+) -> tuple[Array, Array, Array, None, None]:
+    problem, facts = residuals
+    known = problem.targets.known
+    factor = g if known is None else jnp.where(g == 0, 0, g * known)
+    x = jnp.where((g == 0)[:, None], 0, problem.x)  # 0 * NaN would reach dW
+    tile = rule.delta(plan, problem, facts)
+    found = gradients(plan, x, problem.W, problem.b, factor, tile)
+    return found.x.astype(x.dtype), found.W, found.b, None, None
+
+
+_losses.defvjp(_forward, _backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1))
+def _total(
+    rule: Rule,
+    plan: Plan,
+    x: Array,
+    W: Array,
+    b: Array,
+    targets: Targets,
+    options: Options,
+    w: Array,
+) -> Array:
+    losses = _known(rule.forward(plan, Problem(x, W, b, targets, options))[0], targets)
+    return jnp.sum(w * _present(losses, w))
+
+
+# forward :: (x, W, b, targets, options, w) -> (sum_i w_i L_i, its gradients in x, W, b, w)
+@partial(jax.jit, static_argnums=(0, 1))
+def _total_forward(
+    rule: Rule,
+    plan: Plan,
+    x: Array,
+    W: Array,
+    b: Array,
+    targets: Targets,
+    options: Options,
+    w: Array,
+) -> tuple[Array, Gradients]:
+    assert rule.both is not None
+    problem = Problem(x, W, b, targets, options)
+    absent = (w == 0) & ~jnp.isfinite(x).all(axis=1)
+    x = jnp.where(absent[:, None], 0, x)
+    factor = w if targets.known is None else jnp.where(w == 0, 0, w * targets.known)
+    start = zeros(w.shape, problem.wide, x, W)
+    found = gradients(plan, x, W, b, factor, rule.both(plan, problem), start)
+    losses = jnp.where(absent, 0, _present(_known(found.losses, targets), w))
+    narrow = found._replace(x=found.x.astype(x.dtype), losses=losses)
+    return jnp.sum(w * losses), narrow
+
+
+# backward :: (gradients, cotangent) -> (dX, dW, db, no d targets, no d options, dw)
+def _total_backward(
+    _rule: Rule, _plan: Plan, found: Gradients, g: Array
+) -> tuple[Array, Array, Array, None, None, Array]:
+    dx, dW, db = (g.astype(part.dtype) * part for part in found[:3])
+    return dx, dW, db, None, None, g * found.losses
+
+
+_total.defvjp(_total_forward, _total_backward)

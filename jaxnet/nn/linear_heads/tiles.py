@@ -1,0 +1,167 @@
+"""Tiles of the logits: z = x W^T + b for some rows and some labels, one tile at a time.
+
+Blocks of labels follow each other, and inside a block of labels the blocks of rows; what is left
+over is a smaller block of its own, so that nothing is padded, masked or copied. A tile is the only
+array that grows with rows times labels.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxnet.nn.linear_heads.varying import zeros
+from jaxnet.nn.precision import wide_type
+
+TILE_BYTES = 32 * 2**20
+LEAST_BLOCKS = 16
+LEAST_LABELS = 512
+LEAST_ROWS = 256
+
+
+class Plan(NamedTuple):
+    """What is fixed when a program is compiled.
+
+    Attributes:
+        rows, labels: size of a tile.
+        class_axis: the mesh axis that the classes are spread over; None: all of them are here.
+        words: options that are text.
+    """
+
+    rows: int
+    labels: int
+    class_axis: str | None = None
+    words: tuple[tuple[str, str], ...] = ()
+
+
+def tile_shape(m: int, K: int, block: int | None = None, itemsize: int = 4) -> tuple[int, int]:
+    """(rows, labels) of a tile: at most 32 MiB, and at least 16 blocks of 512 labels or more.
+
+    `block` fixes the labels; rows are divided where the tile would be larger, into 256 or more.
+
+    >>> tile_shape(1024, 32_768), tile_shape(2048, 1_000_003), tile_shape(1_000_000, 10)
+    ((1024, 2048), (2048, 4096), (838860, 10))
+    """
+    numbers = TILE_BYTES // itemsize
+    if block is None:
+        wanted = min(numbers // max(m, 1), -(-K // LEAST_BLOCKS))
+        block = max(wanted, LEAST_LABELS)
+    labels = min(block, K)
+    return min(m, max(numbers // labels, LEAST_ROWS)), labels
+
+
+class Span(NamedTuple):
+    """Consecutive places of one axis, `start` traced and `length` not."""
+
+    start: Any
+    length: int
+
+    def of(self, array: Array, axis: int = 0) -> Array:
+        """These places of the array; all of them without a copy."""
+        if self.length == array.shape[axis]:
+            return array
+        return lax.dynamic_slice_in_dim(array, self.start, self.length, axis)
+
+    def put(self, array: Array, part: Array) -> Array:
+        """The array with these places of its first axis replaced."""
+        if self.length == array.shape[0]:
+            return part
+        return lax.dynamic_update_slice_in_dim(array, part, self.start, 0)
+
+    def add(self, array: Array, part: Array) -> Array:
+        """The array with the part added at these places of its first axis."""
+        return self.put(array, self.of(array) + part)
+
+    def holds(self, index: Array) -> Array:
+        """(len(index), length): whether the index is this place."""
+        places = self.start + jnp.arange(self.length, dtype=jnp.int32)
+        return index[:, None] == places[None, :]
+
+
+Step: TypeAlias = Callable[[Span, Any], Any]
+
+
+def over(count: int, size: int, step: Step, carry: Any) -> Any:
+    """carry = step(span, carry) for the blocks of `count` places, the last of them shorter.
+
+    >>> over(7, 3, lambda span, total: total + span.start * 10 + span.length, 0).item()
+    97
+    """
+    if count <= size:
+        return step(Span(0, count), carry)
+    whole = count // size
+    carry = lax.fori_loop(0, whole, lambda i, carry: step(Span(i * size, size), carry), carry)
+    left = count - whole * size
+    return step(Span(whole * size, left), carry) if left else carry
+
+
+def logits(x: Float[Array, "m H"], W: Float[Array, "B H"], b: Float[Array, " B"]) -> Array:
+    """z = x W^T + b of a tile, in float32 or wider."""
+    z = _product(x, W.astype(x.dtype), 1, 1)
+    return z + b.astype(z.dtype)[None, :]
+
+
+def _product(left: Array, right: Array, i: int, j: int) -> Array:
+    """Sum over axis i of left and j of right, added up in float32 or wider."""
+    wide = wide_type(left.dtype)
+    return lax.dot_general(left, right, (((i,), (j,)), ((), ())), preferred_element_type=wide)
+
+
+class Gradients(NamedTuple):
+    """dX (m, H), dW (K, H), db (K,) and, where asked for, the losses (m,)."""
+
+    x: Any
+    W: Any
+    b: Any
+    losses: Any = None
+
+
+# tile :: (z, rows, labels) -> (losses of the rows or None, delta), both of this tile
+Tile: TypeAlias = Callable[[Array, Span, Span], tuple[Array | None, Array]]
+
+
+def gradients(
+    plan: Plan, x: Array, W: Array, b: Array, factor: Array, tile: Tile, losses: Array | None = None
+) -> Gradients:
+    """delta factor, projected on x and W tile by tile: 6 m H K operations with the logits.
+
+    The factors of the rows (cotangents, weights) enter before the projection; a factor of 0 takes
+    the row out, whatever is in it. delta is narrowed to the type of the products, all sums are
+    float32 or wider, and each block of dW is written once, in place.
+    """
+    wide = wide_type(x.dtype)
+    present = factor != 0
+
+    def one_tile(rows: Span, labels: Span, block: tuple[Array, Array], carry: Gradients) -> Any:
+        x_rows, (W_block, b_block) = rows.of(x), block
+        found, delta = tile(logits(x_rows, W_block, b_block), rows, labels)
+        keep, scale = rows.of(present)[:, None], rows.of(factor)[:, None]
+        delta = jnp.where(keep, scale * delta, 0)
+        narrow = delta.astype(x.dtype)
+        return Gradients(
+            rows.add(carry.x, _product(narrow, W_block.astype(x.dtype), 1, 0)),
+            carry.W + _product(narrow, x_rows, 0, 0),
+            carry.b + jnp.sum(delta, axis=0),
+            carry.losses if found is None else rows.add(carry.losses, found),
+        )
+
+    def one_block(labels: Span, carry: Gradients) -> Gradients:
+        block = labels.of(W), labels.of(b)
+        start = carry._replace(
+            W=zeros(block[0].shape, wide, x, W), b=zeros(block[1].shape, wide, x, W)
+        )
+        done = over(x.shape[0], plan.rows, lambda rows, c: one_tile(rows, labels, block, c), start)
+        return done._replace(
+            W=labels.put(carry.W, done.W.astype(W.dtype)),
+            b=labels.put(carry.b, done.b.astype(b.dtype)),
+        )
+
+    start = Gradients(
+        zeros(x.shape, wide, x, W),
+        zeros(W.shape, W.dtype, x, W),
+        zeros(b.shape, b.dtype, x, W),
+        losses,
+    )
+    return over(W.shape[0], plan.labels, one_block, start)
