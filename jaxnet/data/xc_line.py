@@ -79,7 +79,7 @@ def _whole(word: bytes, limit: int, what: str) -> int:
     if not _WHOLE.fullmatch(word):
         raise Wrong(f"{what} {shown(word)} is no whole number")
     digits = word.lstrip(b"0") or b"0"
-    number = int(digits) if len(digits) < 20 else limit
+    number = int(digits[:20])  # too large with so many, whatever follows
     if number < limit:
         return number
     hint = "; do they count from 1? take 1 from each" if number == limit else ""

@@ -86,6 +86,11 @@ def test_lengths_do_not_overflow():
     assert sparse.norms(rows).dtype == np.float32
 
 
+def test_a_row_of_zeros_stays():
+    rows = SparseRows(np.array([0, 1, 2]), np.int32([0, 1]), np.float32([0, 4]), 2)
+    assert sparse.of_length_one(rows).values.tolist() == [0, 1]
+
+
 def test_labels_as_a_block():
     labels = sparse_entries.labels_of([[5, 2, 5], [], [0]], 6)
     block = sparse_blocks.padded_labels(labels, 3, 4)

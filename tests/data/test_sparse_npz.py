@@ -73,6 +73,13 @@ def test_values_that_are_no_labels(value, save):
 
 
 NNZ = X.nnz
+NOT_RISING = [
+    X.indptr[::-1],
+    X.indptr + 1,
+    np.array([1, *X.indptr[1:]]),
+    np.array([*X.indptr[:-1], NNZ - 1]),
+    np.array([0, 5, 3, *X.indptr[3:]]),
+]
 
 
 @pytest.mark.parametrize(
@@ -93,10 +100,8 @@ NNZ = X.nnz
          "can be used"),
         ((), {"shape": np.array([6, 2])}, "an index is 8, and there are 2: 0 to 1"),
         ((), {"indices": -X.indices}, "an index is -8, and there are 9: 0 to 8"),
-        ((), {"indptr": X.indptr[::-1]}, f"'indptr' does not rise from 0 to {NNZ}; save the "
-         "matrix again"),
-        ((), {"indptr": X.indptr + 1}, f"'indptr' does not rise from 0 to {NNZ}; save the matrix "
-         "again"),
+        *[((), {"indptr": indptr}, f"'indptr' does not rise from 0 to {NNZ}; save the matrix again")
+          for indptr in NOT_RISING],
         ((), {"data": X.data[:-1]}, f"{NNZ - 1} values at {NNZ} places; save it again"),
         ((), {"data": X.data[:, None]}, "'indptr', 'indices', 'data': each needs one axis; save it "
          "again"),

@@ -127,6 +127,7 @@ def test_a_plain_file_is_not_read_line_by_line(save, monkeypatch):
     monkeypatch.setattr(xc_line, "parse", unexpected)
     text = "3 99 6\n3,1 7:0.5 2:-1e-3 \n  98:2.\n1,1,0\n"
     assert xc_reader.read(save(text)).x.n == 3
+    assert xc_reader.read(save("2 99\n7:0.5 9:1\n 3:4\n")).x.indices.tolist() == [7, 9, 3]
 
 
 def test_both_ways_round_alike(save, monkeypatch):
@@ -173,6 +174,8 @@ H = "2 9 6\n"
         (H + "1\n\n2\n", "line 3: an empty line; a row without labels and features is one space"),
         (H + "1 9:1\n2\n", "line 2: feature 9 is out of range: the first line says 9 features, "
          "0 to 8; do they count from 1? take 1 from each"),
+        (H + f"1 {2**64 + 1}:1\n2\n", "line 2: feature 18446744073709551617 is out of range: the "
+         "first line says 9 features, 0 to 8"),
         (H + "1\n7\n", "line 3: label 7 is out of range: the first line says 6 labels, 0 to 5"),
         ("1 9 0\n7\n", "line 2: label 7 is out of range: the first line says 0 labels, so none"),
         (H + "1 -2:1\n", "line 2: feature '-2' is negative; they count from 0"),
