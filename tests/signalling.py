@@ -69,7 +69,7 @@ READYING = {
 }
 # From here on there is a state to save.
 TRAINING = {
-    "first state": Place("jaxnet.training.state:begin"),
+    "first state": Place("jaxnet.job:first_state"),
     "compiling the step": Place("jaxnet.training.fit:_compile"),
     "first stretch": Place("jaxnet.training.fit:_Loop.steps", 2),
     "in the midst of an epoch": Place("jaxnet.training.fit:_Loop.steps", 4),

@@ -92,7 +92,8 @@ def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folde
     assert (done.code, done.err) == (0, "")
     assert signalling.hashes(folder / "run") == whole[1]
     events = [json.loads(line) for line in (folder / "run/events.jsonl").read_text().splitlines()]
-    assert sum(event["event"] == "stopped" for event in events) == len(CHAINS[chain])
+    begun = CHAINS[chain].keys() - READYING.keys()  # one that had not begun has nothing to record
+    assert sum(event["event"] == "stopped" for event in events) == len(begun)
 
 
 MIDST = TRAINING["in the midst of an epoch"]
