@@ -47,7 +47,7 @@ def main() -> int:
     for text in done.wrong:
         print(text)
     report(done, time.perf_counter() - begun)
-    return 1 if done.wrong else 0
+    return 1 if done.wrong or done.kills < args.kills else 0
 
 
 def job(case: Case, seed: str) -> Figures:

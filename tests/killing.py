@@ -204,7 +204,7 @@ def campaign(case: Case, *, kills: int, in_saves: int, seed: str) -> Figures:
         aimed = drawn.random() < AIMED or now.kills >= kills
         return (in_save(number), True) if aimed else (at(instant * case.seconds), False)
 
-    while not enough(done) and not done.wrong:
+    while not enough(done) and not done.wrong and done.runs < kills:  # where no kill hits it ends
         run = folder / f"run-{done.runs}"
         one = kill_and_compare(case, run, folder / "cache", draw, repeat(COMMAND))
         done = done.plus(one)
