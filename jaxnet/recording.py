@@ -15,7 +15,7 @@ from jaxnet.data.dataset import Dataset
 from jaxnet.errors import NonFiniteError, Stopped
 from jaxnet.judge import Judged
 from jaxnet.nn import embedding
-from jaxnet.outputs import model_file, records
+from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.resume import Earlier
 from jaxnet.training import threads
@@ -81,15 +81,17 @@ def write_beginning(
     if fresh:
         records.write_text(directory.config, config.text)
     records.write_text(directory.resolved_config, dump_yaml(config))
-    if fresh:
-        records.write_json(directory.schema, data.schema)
-        records.write_text(directory.split, split_file.as_csv(data.rows, sum(map(len, data.rows))))
+    # Of a run that goes on these are the same, and may have been lost.
+    records.write_json(directory.schema, data.schema)
+    records.write_text(directory.split, split_file.as_csv(data.rows, sum(map(len, data.rows))))
     for remark in remarks:
         records.append_event(directory, remark.kind, text=remark.text)
 
 
 def write_end(directory: RunDirectory, judged: Judged, schema: Mapping[str, Any]) -> Metrics:
-    """Save the model and what it is worth."""
+    """Save the model and what it is worth; a report of what was there before goes."""
+    with run_directory.writing(directory.report):
+        directory.report.unlink(missing_ok=True)
     arrays = embedding.named(judged.params)
     model_file.save(directory.model, arrays, judged.description, schema=schema)
     records.write_json(directory.evaluation, judged.evaluation, indent=None)

@@ -66,27 +66,47 @@ def _hash_of_arrays(data: Dataset) -> str:
     return digest.hexdigest()
 
 
-def finished(run: RunDirectory, config: Config) -> dict[str, Any] | None:
+def finished(
+    run: RunDirectory, config: Config, warn: Callable[[str], None]
+) -> dict[str, Any] | None:
     """The metrics of a run that has nothing left to do; None where something is.
+
+    Of what it left, a file that is missing or damaged is something: it is made again. Damaged
+    checkpoints are told, and stay: nothing is left to go on with from them.
 
     Raises:
         ConfigError: the config differs from the one that the run began with.
     """
     try:
-        status = records.read_json(run.status)
-        if not isinstance(status, dict) or status.get("state") != "finished":
-            return None
-        model_file.load(run.model)
-        metrics = records.read_json(run.metrics)
-    except RunDirectoryError:
+        metrics = _results(run)
+        began = plain_values(load_recorded(run, check_files=False))
+        ran = len(records.read_lines(run.epochs))
+    except JaxnetError:
         return None
-    if config.report and not run.report.is_file():
+    if metrics is None or (config.report and not run.report.is_file()):
         return None
-    began = plain_values(load_recorded(run, check_files=False))
-    ran = len(records.read_lines(run.epochs))
     refuse_changes(began, config, epochs_run=ran, where=str(run.path))
-    more = config.training.epochs > began["training"]["epochs"]
-    return None if more else {part: one for part, one in metrics.items() if part != "details"}
+    if config.training.epochs > began["training"]["epochs"]:
+        return None
+    _tell_damaged(checkpoints.survey(run.checkpoints).reasons, warn)
+    return metrics
+
+
+def _results(run: RunDirectory) -> dict[str, Any] | None:
+    """The metrics of a run that says it has finished and left all that it should; else None."""
+    status = records.read_json(run.status)
+    if not isinstance(status, dict) or status.get("state") != "finished":
+        return None
+    model = model_file.load(run.model)
+    if model.schema not in (None, records.digest(records.read_json(run.schema))):
+        return None
+    records.read_json(run.evaluation)
+    metrics = records.read_json(run.metrics)
+    if not isinstance(metrics, dict):
+        return None
+    parts = {part: one for part, one in metrics.items() if part != "details"}
+    whole = parts and all(isinstance(one, dict) for one in parts.values())
+    return parts if whole else None
 
 
 def load_recorded(run: RunDirectory, *, check_files: bool = True) -> Config:
@@ -111,8 +131,7 @@ def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
             f"{run.checkpoints / name}: {survey.reasons[name]}, or start a new run with "
             "--run-dir DIR"
         )
-    for name, reason in survey.reasons.items():
-        warn(f"checkpoint {name} is damaged ({reason})")
+    _tell_damaged(survey.reasons, warn)
     if survey.newest is None or survey.name is None:
         if survey.damaged:
             warn(f"{run.path}: no good checkpoint is left; the run starts from its beginning")
@@ -120,6 +139,11 @@ def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
     if survey.damaged:
         warn(f"going on from {survey.name}")
     return Earlier(survey.name, survey.newest)
+
+
+def _tell_damaged(reasons: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    for name, reason in reasons.items():
+        warn(f"checkpoint {name} is damaged ({reason})")
 
 
 def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | None) -> None:
@@ -132,7 +156,7 @@ def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | N
     where = str(run.path)
     if earlier is None:
         if run.resolved_config.is_file():
-            _check_recorded(run, config)
+            _check_recorded(run, config, data)
         return
     facts = earlier.facts
     refuse_changes(facts["config"], config, epochs_run=facts["epochs"], where=where)
@@ -146,8 +170,12 @@ def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | N
             raise _other_data(where, _difference(run, data))
 
 
-def told(earlier: Earlier, config: Config) -> Iterator[str]:
-    """What to say of a run that goes on."""
+def told(run: RunDirectory, earlier: Earlier | None, config: Config) -> Iterator[str]:
+    """What to say of a run that goes on, or begins again."""
+    if earlier is None:
+        if run.resolved_config.is_file():
+            yield "there is no checkpoint to go on from: the run starts from its beginning"
+        return
     facts = earlier.facts
     yield f"going on from {earlier.name}: {facts['epochs']} epochs are done"
     then, now = facts["config"]["training"]["epochs"], config.training.epochs
@@ -158,13 +186,19 @@ def told(earlier: Earlier, config: Config) -> Iterator[str]:
         )
 
 
-def _check_recorded(run: RunDirectory, config: Config) -> None:
+def _check_recorded(run: RunDirectory, config: Config, data: Dataset) -> None:
     """Without a checkpoint nothing is lost; still, a run is not turned into another one."""
     try:
         began = plain_values(load_recorded(run, check_files=False))
     except JaxnetError:
         return  # killed before its config was whole
     refuse_changes(began, config, epochs_run=0, where=str(run.path))
+    try:
+        then = records.read_json(run.schema)
+    except RunDirectoryError:
+        return
+    if records.digest(then) != records.digest(data.schema):
+        raise _other_data(str(run.path), _difference(run, data))
 
 
 def _other_data(where: str, what: str) -> CheckpointError:

@@ -1,0 +1,120 @@
+"""A run that has finished is resumed: what it left is looked at, and what is lost is made again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import jaxnet
+from jaxnet.config import load_config
+from jaxnet.errors import CheckpointError, RunFailed
+from jaxnet.outputs import report
+from jaxnet.outputs.records import read_json, read_lines
+from jaxnet.run import Calling
+
+LEFT = ("model/model.safetensors", "model/model.json", "metrics.jsonl", "metrics.json")
+LEFT += ("config.resolved.yaml", "schema.json", "split.csv", "evaluation.json", "report.html")
+
+
+def config(**overrides):
+    given = {
+        "task": "binary",
+        "data": {"source": "breast_cancer"},
+        "model": {"hidden": [4]},
+        "training": {"epochs": 2, "batch_size": 64},
+    }
+    return load_config(given, overrides)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    jaxnet.train(config(), run_dir=directory, progress=False)
+    return directory
+
+
+@pytest.fixture
+def place(finished, tmp_path):
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def resumed(directory, **overrides):
+    """(the run, what was warned of)"""
+    said: list[str] = []
+    calling = Calling(progress=False, warn=said.append)
+    given = config(**overrides)
+    return jaxnet.train(given, run_dir=directory, resume=True, calling=calling), said
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", b"[]"),
+        ("metrics.json", b'{"test": 1}'),
+        ("metrics.json", None),
+        ("metrics.jsonl", b"no JSON\n"),
+        ("config.resolved.yaml", b"task: [\n"),
+        ("config.resolved.yaml", None),
+        ("model/model.safetensors", b""),
+        ("schema.json", None),
+        ("evaluation.json", b"{"),
+        ("report.html", None),
+    ],
+)
+def test_what_is_lost_of_a_finished_run_is_made_again(name, content, finished, place):
+    if content is None:
+        (place / name).unlink()
+    else:
+        (place / name).write_bytes(content)
+    done, said = resumed(place)
+    assert not done.had_finished
+    assert said == []
+    for each in LEFT[:-1]:  # a report says when
+        assert (place / each).read_bytes() == (finished / each).read_bytes(), each
+    assert (place / "report.html").is_file()
+    assert resumed(place)[0].had_finished
+
+
+def test_its_checkpoints_are_verified_too(place):
+    newest = max((place / "checkpoints").glob("last-*"))
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    done, said = resumed(place)
+    assert done.had_finished
+    (text,) = said
+    assert text.startswith(f"checkpoint {newest.name} is damaged (")
+
+
+def test_without_checkpoints_more_epochs_begin_anew_and_say_so(place):
+    shutil.rmtree(place / "checkpoints")
+    done, _ = resumed(place, **{"training.epochs": 3})
+    assert not done.had_finished
+    notes = [each["text"] for each in read_lines(place / "events.jsonl") if "text" in each]
+    assert any("starts from its beginning" in text for text in notes)
+
+
+def test_without_checkpoints_other_data_is_refused_all_the_same(place):
+    shutil.rmtree(place / "checkpoints")
+    schema = read_json(place / "schema.json")
+    schema["rows"]["train"] -= 1
+    (place / "schema.json").write_text(json.dumps(schema))
+    model = (place / "model/model.safetensors").read_bytes()
+    with pytest.raises(CheckpointError, match="rows were"):
+        resumed(place, **{"training.epochs": 3})
+    assert (place / "model/model.safetensors").read_bytes() == model
+
+
+def test_a_report_of_fewer_epochs_does_not_stay_beside_the_numbers_of_more(place, monkeypatch):
+    def failing(*_args, **_options):
+        raise RunFailed("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(report, "write", failing)
+        with pytest.raises(RunFailed, match="full"):
+            resumed(place, **{"training.epochs": 3})
+    assert not (place / "report.html").exists()
+    done, _ = resumed(place, **{"training.epochs": 3})
+    assert "3 epochs" in (place / "report.html").read_text()
+    assert not done.had_finished
