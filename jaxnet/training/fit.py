@@ -247,8 +247,10 @@ def _epoch(loop: _Loop, now: Snapshot) -> Snapshot:
     while step < end:
         begun = time.perf_counter()
         count = min(loop.pace.turns(), end - step, _to_multiple(step, loop.plan.every_steps))
-        with loop.pace.timing(count):
-            state, finite = loop.steps(now.state, order, count)
+        state, finite = loop.steps(now.state, order, count)
+        # A step that is not finite ends the stretch, whatever was asked for.
+        ran = int(state.step) - step + (not finite)
+        loop.pace.took(ran, time.perf_counter() - begun)
         now, step = now._replace(state=state), int(state.step)
         if not finite:
             now, step = _leave_out(loop, now), step + 1
@@ -291,9 +293,9 @@ def _measured(loop: _Loop, now: Snapshot) -> Snapshot:
 
 
 def _mean_loss(state: State) -> float:
-    """Of the epoch so far; 0 where all its rows weigh 0."""
+    """Of the epoch so far; NaN where no step of it counts, all left out say."""
     weight = float(state.weight)
-    return float(state.loss) / weight if weight else 0.0
+    return float(state.loss) / weight if weight else float("nan")
 
 
 def _shown(records: list[Metrics]) -> Metrics:

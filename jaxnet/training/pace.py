@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 SECONDS = 1.0  # of one call of a compiled loop
 FIRST = 1  # turns of the first call, before the rate is known
 
@@ -16,6 +12,9 @@ class Pace:
     >>> pace = Pace()
     >>> pace.turns()
     1
+    >>> pace.took(10, 0.5)
+    >>> pace.turns()
+    20
     """
 
     def __init__(self) -> None:
@@ -25,9 +24,6 @@ class Pace:
         """Turns that the next call should make."""
         return int(self._rate * SECONDS) or FIRST
 
-    @contextmanager
-    def timing(self, turns: int) -> Iterator[None]:
-        """Time a call of that many turns; the block must end when they are done, not before."""
-        begun = time.perf_counter()
-        yield
-        self._rate = turns / (time.perf_counter() - begun)
+    def took(self, turns: int, seconds: float) -> None:
+        """What a call took: the turns it made, which may be fewer than it was to make."""
+        self._rate = turns / max(seconds, 1e-9)

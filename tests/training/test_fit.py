@@ -227,6 +227,29 @@ def test_the_step_that_was_not_finite_is_not_applied():
     chex.assert_trees_all_equal(stopped, before)
 
 
+def test_an_epoch_of_which_no_step_counts_has_no_training_loss():
+    data = rows()
+    data.x[11, 0] = np.nan
+    fitted = train(program(batch_size=ROWS), Plan(2, most_skipped=2), data, learning_rate=0.01)
+    assert fitted.last.skipped == 2
+    assert [np.isnan(record["train_loss"]) for record in fitted.records] == [True, True]
+
+
+def test_a_stretch_that_ends_early_does_not_make_the_next_one_long(monkeypatch):
+    """Steps that were asked for and did not run say nothing of how fast they are."""
+    data, told = rows(), []
+    data.x[11, 0] = np.nan
+    monkeypatch.setattr(pace, "FIRST", STEPS)
+    monkeypatch.setattr(pace.Pace, "took", lambda self, turns, seconds: told.append(turns))
+    fitted = train(plan=Plan(1, most_skipped=1), data=data)
+    order = epochs.order_of_rows(3, 0, ROWS, BATCH)
+    step = next(i for i, batch in enumerate(order) if 11 in batch)
+    assert fitted.last.skipped == 1
+    steps = [turns for turns in told if turns]
+    assert steps[0] == step + 1  # with the one that was tried
+    assert sum(steps) >= STEPS
+
+
 def test_a_norm_that_overflows_stops_the_run_instead_of_freezing_it():
     """Divided by a norm of infinity, every clipped update would be 0 for ever."""
     data = rows()
