@@ -46,7 +46,7 @@ class Keeper:
         self._time = clock()
         self._saved = _place(start) if saved else None
         self._step = int(start.state.step)
-        self._best = start.best.epoch if start.best is not None and saved else None
+        self._best: int | None = None  # written anew when a run goes on: it may be damaged
 
     def between(self, now: Snapshot) -> None:
         """Stop if that is asked for, with a checkpoint; else save if it is time.
