@@ -102,6 +102,9 @@ def write_end(directory: RunDirectory, judged: Judged, schema: Mapping[str, Any]
 
 def tell_end(directory: RunDirectory, fitted: Fitted, seconds: Mapping[str, float]) -> None:
     """Status and event of the end: seconds, and those of training that the whole run stands on."""
+    if fitted.last.skipped:
+        text = f"steps that were not finite and were left out: {fitted.last.skipped}"
+        records.append_event(directory, "warning", text=f"{text} (see jaxnet debug)")
     records.append_event(
         directory,
         "finished",

@@ -1,9 +1,10 @@
 """What a run directory holds to go on from, and whether a config and its data fit to it.
 
 Resume rules
-1. A finished run is finished, unless more epochs are asked for.
+1. A finished run is finished, unless more epochs are asked for or something it left is lost.
 2. Every kept checkpoint is verified; the newest good one counts, and damaged ones are named.
-3. Without a good checkpoint the run starts from its beginning: it ends with the same bits.
+3. Without a good checkpoint the run starts from its beginning, and says so: it ends with the same
+   bits.
 4. The config may differ in the keys that `jaxnet.config.changes` calls free, in no other.
 5. The data, encoded, must be the same, bit for bit.
 6. Where the machine differs in what bits depend on, that is said.

@@ -98,14 +98,13 @@ def train(
         UserError: a mistake in the config, the data or the run directory; or the config or the data
             are not those of the run to resume.
         RunFailed: training met a value that is not finite, or the disk is full.
-        Stopped: `calling.poll` raised it; a checkpoint is there if `saved` is True.
+        Stopped: `calling.poll` raised it; a checkpoint is there if its `saved` names the directory.
 
     >>> import tempfile, os
     >>> where = os.path.join(tempfile.mkdtemp(), "run")
     >>> config = {"task": "binary", "data": {"source": "breast_cancer"},
     ...           "model": {"hidden": [8]}, "training": {"epochs": 2}, "report": False}
-    >>> done = train(config, run_dir=where, progress=False)
-    >>> sorted(done.metrics)
+    >>> sorted(train(config, run_dir=where, progress=False).metrics)
     ['test', 'train', 'validation']
     >>> train(run_dir=where, resume=True).had_finished
     True
@@ -113,10 +112,9 @@ def train(
     begun = time.perf_counter()
     calling = calling or Calling(progress, deterministic=deterministic)
     config = _load(config, run_dir, resume, overrides)
-    if resume and run_dir is not None:
-        done = resuming.finished(RunDirectory(Path(run_dir)), config, calling.warn)
-        if done is not None:
-            return Run(Path(run_dir), done, had_finished=True)
+    earlier_run = RunDirectory(Path(run_dir)) if resume and run_dir is not None else None
+    if earlier_run and (metrics := resuming.finished(earlier_run, config, calling.warn)):
+        return Run(earlier_run.path, metrics, had_finished=True)
     reading = time.perf_counter()
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
@@ -124,22 +122,14 @@ def train(
     calling.poll()
     with _taken(run_dir, resume, config.name, calling) as (directory, remarks):
         earlier = _earlier(directory, config, data, calling.warn) if resume else None
-        remarks += [*_of_the_data(config, data), *_ready(config, job, data, earlier, calling)]
-        if resume:
-            remarks += [Remark("note", text) for text in resuming.told(directory, earlier, config)]
-        with _resumable(directory, earlier is not None):
-            calling.poll()
+        remarks += _prepared(directory, config, job, data, earlier, calling)
         if not resume:
             run_directory.claim(directory)
-        with recorded(directory, calling.command, earlier):
-            with _memory_in_words(job, data):
-                fitted = _trained(directory, config, job, data, earlier, remarks, calling)
+        with recorded(directory, calling.command, earlier), _memory_in_words(job, data):
+            fitted = _trained(directory, config, job, data, earlier, remarks, calling)
             with _resumable(directory):
                 metrics = _judged(directory, config, job, data, fitted, seconds, calling)
-                seconds["total"] = time.perf_counter() - begun
-                tell_end(directory, fitted, seconds)
-                if config.report:
-                    report.write(directory, poll=calling.poll)
+                _told_and_drawn(directory, config, fitted, seconds, begun, calling)
     return Run(directory.path, metrics)
 
 
@@ -190,6 +180,22 @@ def _earlier(
     earlier = resuming.find(directory, warn)
     resuming.check(directory, config, data, earlier)
     return earlier
+
+
+def _prepared(
+    directory: RunDirectory,
+    config: Config,
+    job: Job,
+    data: Dataset,
+    earlier: Earlier | None,
+    calling: Calling,
+) -> list[Remark]:
+    """Make all ready for the first step; gives what there is to say of the run."""
+    remarks = [*_of_the_data(config, data), *_ready(config, job, data, earlier, calling)]
+    remarks += [Remark("note", text) for text in resuming.told(directory, earlier, config)]
+    with _resumable(directory, earlier is not None):
+        calling.poll()
+    return remarks
 
 
 def _ready(
@@ -286,6 +292,21 @@ def _judged(
     seconds |= fitted.seconds
     seconds["evaluate"] += time.perf_counter() - begun
     return metrics
+
+
+def _told_and_drawn(
+    directory: RunDirectory,
+    config: Config,
+    fitted: Fitted,
+    seconds: dict[str, float],
+    begun: float,
+    calling: Calling,
+) -> None:
+    """Say that the run has finished, and draw its report, which says so too."""
+    seconds["total"] = time.perf_counter() - begun
+    tell_end(directory, fitted, seconds)
+    if config.report:
+        report.write(directory, poll=calling.poll)
 
 
 def _start(config: Config, job: Job, data: Dataset, earlier: Earlier | None) -> Snapshot:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jaxnet
@@ -11,6 +12,7 @@ from jaxnet.config import load_config
 from jaxnet.errors import CheckpointError, RunFailed
 from jaxnet.outputs import report
 from jaxnet.outputs.records import read_json, read_lines
+from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.run import Calling
 
 LEFT = ("model/model.safetensors", "model/model.json", "metrics.jsonl", "metrics.json")
@@ -119,3 +121,20 @@ def test_a_report_of_fewer_epochs_does_not_stay_beside_the_numbers_of_more(place
     done, _ = resumed(place, **more)
     assert not done.had_finished
     assert "3 epochs" in (place / "report.html").read_text()
+
+
+def test_steps_that_were_left_out_are_a_warning_of_the_report(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    classes = (rows[:, 0] > 0).astype(np.int64)
+    rows[17] = 1e22  # its gradient's square overflows
+    np.savez(tmp_path / "rows.npz", X=rows, y=classes)
+    given = {
+        "task": "binary",
+        "data": {"train": str(tmp_path / "rows.npz"), "scale": "none", "split": {"seed": 4}},
+        "model": {"hidden": [4], "last_layer": "same", "numeric_embedding": "none"},
+        "training": {"epochs": 2, "batch_size": 16, "on_nan": "skip"},
+        "report": False,
+    }
+    jaxnet.train(given, run_dir=tmp_path / "run", progress=False)
+    said = report.read(RunDirectory(tmp_path / "run")).said("warning")
+    assert any("were left out: 2" in text for text in said)
