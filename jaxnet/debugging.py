@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from jaxnet.config import Config
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import RunDirectoryError
 from jaxnet.job import Job, file_rows, first_state, plan_job
-from jaxnet.outputs import checkpoint_file, records, run_directory
-from jaxnet.outputs.checkpoint_file import Damaged
+from jaxnet.outputs import checkpoints, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.resume import Earlier
 from jaxnet.run import load_data
 from jaxnet.training import epoch as epochs
 from jaxnet.training import threads
 from jaxnet.training.compilation_cache import enable_compilation_cache
+from jaxnet.training.pace import Pace
 from jaxnet.training.replay import replay
 from jaxnet.training.replay_finding import Finding, advice
 from jaxnet.training.state import State
@@ -121,13 +121,10 @@ def _failed_steps(run: RunDirectory) -> list[int]:
 
 def _nearest(run: RunDirectory, first: State, step: int) -> tuple[State, str | None]:
     """The last state kept that is not after a step, and the checkpoint it is from."""
-    for path in sorted(run.checkpoints.glob("last-*.safetensors"), reverse=True):
-        with contextlib.suppress(Damaged):  # which was told
-            checkpoint = checkpoint_file.decode(checkpoint_file.read(path))
-            if checkpoint.facts["step"] <= step:
-                earlier = Earlier(path.name, checkpoint)
-                return resume.snapshot_of(earlier, first).state, earlier.name
-    return first, None
+    found = checkpoints.nearest(run.checkpoints, step)
+    if found is None:
+        return first, None
+    return resume.snapshot_of(Earlier(*found), first).state, found[0]
 
 
 def _forward(
@@ -137,13 +134,15 @@ def _forward(
     if int(state.step) >= step:
         return state
     train, inputs, targets = epochs.compiled(job.program), jnp.asarray(x), jnp.asarray(y)
-    per_epoch = epochs.steps_per_epoch(len(x), job.program.batch_size)
+    per_epoch, pace = epochs.steps_per_epoch(len(x), job.program.batch_size), Pace()
     while (at := int(state.step)) < step:
         poll()
         order = epochs.order_of_rows(
             int(state.seed), at // per_epoch, len(x), job.program.batch_size
         )
-        state, finite = train(state, inputs, targets, order, min(step - at, per_epoch), None)
+        begun, count = time.perf_counter(), min(pace.turns(), step - at)
+        state, finite = train(state, inputs, targets, order, count, None)
+        pace.took(int(state.step) - at, time.perf_counter() - begun)
         if not bool(finite) and not job.plan.most_skipped:
             break
         if not bool(finite):  # the run stepped over it

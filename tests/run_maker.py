@@ -43,7 +43,7 @@ def make_run(
     outputs = 1 if task == "binary" else len(found.schema["classes"])
     sizes = [found.x_train.shape[1], 8, outputs]
     network = embedding.init(jax.random.key(0), sizes, embeddings=embeddings)
-    run = run_directory.create(folder / "run")
+    run = run_directory.claim(run_directory.make(folder / "run"))
     records.write_json(run.schema, found.schema)
     said = {
         "task": task,

@@ -160,6 +160,22 @@ def survey(directory: Path, kind: str = "last") -> Survey:
     return Survey(newest, its_name, reasons, tuple(foreign))
 
 
+def nearest(directory: Path, step: int) -> tuple[str, Checkpoint] | None:
+    """Name and content of the newest good `last` file that is not after a step.
+
+    Args:
+        directory: given to `save`.
+        step: updates done.
+    """
+    found = _steps(directory, "last") if directory.is_dir() else {}
+    for one in sorted((one for one in found if one <= step), reverse=True):
+        with contextlib.suppress(Damaged):
+            checkpoint = checkpoint_file.decode(checkpoint_file.read(directory / found[one]))
+            _check_name(checkpoint.facts, "last", one)
+            return found[one], checkpoint
+    return None
+
+
 def _steps(directory: Path, kind: str) -> dict[int, str]:
     """Step -> name of every file that is named as ours are."""
     matches = (_NAME.fullmatch(name) for name in os.listdir(directory))

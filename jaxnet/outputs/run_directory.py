@@ -169,7 +169,7 @@ def check_free(run: RunDirectory) -> None:
             raise _taken(run.path)
 
 
-def claim(run: RunDirectory) -> None:
+def claim(run: RunDirectory) -> RunDirectory:
     """Take an empty directory for a new run, by making its first file: nothing is overwritten.
 
     Of two that claim it at once one gets it, also where files cannot be locked.
@@ -184,19 +184,6 @@ def claim(run: RunDirectory) -> None:
     with _problems_are_the_users(run.path):
         # O_EXCL: the one that makes the first file has the directory.
         os.close(os.open(run.events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-
-
-def create(path: Path | str) -> RunDirectory:
-    """Make a new run directory, with its parents, and claim it: `make`, then `claim`.
-
-    Args:
-        path: the directory to be; an existing one must be empty.
-
-    Raises:
-        RunDirectoryError: it holds something, a file is in the way, or it cannot be written.
-    """
-    run = make(path)
-    claim(run)
     return run
 
 

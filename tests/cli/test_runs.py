@@ -16,7 +16,7 @@ Streams = pytest.CaptureFixture[str]
 
 
 def make(path: Path, *, state: records.State) -> RunDirectory:
-    run = run_directory.create(path)
+    run = run_directory.claim(run_directory.make(path))
     run.resolved_config.write_text("task: binary\n")
     times = ("2026-01-01T10:00:00.000+00:00", "2026-01-01T10:01:03.000+00:00")
     lines = [

@@ -23,7 +23,7 @@ from jaxnet.outputs.run_directory import RunDirectory
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    return run_directory.create(tmp_path / "run")
+    return run_directory.claim(run_directory.make(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(

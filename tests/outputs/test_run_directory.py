@@ -31,7 +31,7 @@ def test_a_new_or_empty_directory_is_taken(tmp_path: Path, existing: bool) -> No
     path = tmp_path / "runs" / "first"
     if existing:
         path.mkdir(parents=True)
-    run = run_directory.create(path)
+    run = run_directory.claim(run_directory.make(path))
     assert run.path.is_dir()
     assert run_directory.RunDirectory(path) == run
 
@@ -39,32 +39,32 @@ def test_a_new_or_empty_directory_is_taken(tmp_path: Path, existing: bool) -> No
 def test_a_directory_that_holds_anything_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunDirectoryError, match=r"never overwrites; name a new one: --run-dir DIR"):
-        run_directory.create(tmp_path)
+        run_directory.claim(run_directory.make(tmp_path))
     assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_directory_is_taken_once(tmp_path: Path) -> None:
-    run_directory.create(tmp_path / "run")
+    run_directory.claim(run_directory.make(tmp_path / "run"))
     with pytest.raises(RunDirectoryError, match="holds something already"):
-        run_directory.create(tmp_path / "run")
+        run_directory.claim(run_directory.make(tmp_path / "run"))
 
 
 def test_of_two_runs_at_once_one_gets_the_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both looked while it was empty; the second to make its first file is refused."""
-    run_directory.create(tmp_path / "run")
+    run_directory.claim(run_directory.make(tmp_path / "run"))
     monkeypatch.setattr(os, "listdir", lambda path: [])
     with pytest.raises(RunDirectoryError, match="holds something already"):
-        run_directory.create(tmp_path / "run")
+        run_directory.claim(run_directory.make(tmp_path / "run"))
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(RunDirectoryError, match="a file is in the way"):
-        run_directory.create(tmp_path / "run")
+        run_directory.claim(run_directory.make(tmp_path / "run"))
     with pytest.raises(RunDirectoryError, match="a part of this path is a file"):
-        run_directory.create(tmp_path / "run" / "deeper")
+        run_directory.claim(run_directory.make(tmp_path / "run" / "deeper"))
 
 
 @pytest.mark.usefixtures("as_nobody")
@@ -74,13 +74,13 @@ def test_a_place_that_cannot_be_written(
 ) -> None:
     locked = Path("/")  # nobody but root writes here
     with pytest.raises(RunDirectoryError, match=r"--run-dir DIR") as caught:
-        run_directory.create(locked / name if name else locked / "run-of-nobody")
+        run_directory.claim(run_directory.make(locked / name if name else locked / "run-of-nobody"))
     assert caught.value.exit_code == 2
 
 
 def test_a_name_that_is_none() -> None:
     with pytest.raises(RunDirectoryError, match="not a name for a directory"):
-        run_directory.create("run\0")
+        run_directory.claim(run_directory.make("run\0"))
 
 
 def test_default_directories_differ_when_many_start_at_once(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_going_on_where_nothing_is_starts_afresh(tmp_path: Path) -> None:
 
 
 def test_half_written_files_are_cleared(tmp_path: Path) -> None:
-    run = run_directory.create(tmp_path / "run")
+    run = run_directory.claim(run_directory.make(tmp_path / "run"))
     run.model.mkdir()
     for directory in (run.path, run.model):
         (directory / ".tmp-0123456789abcdef").touch()
@@ -244,7 +244,7 @@ def test_half_written_files_are_cleared(tmp_path: Path) -> None:
 
 
 def test_an_existing_run_is_opened(tmp_path: Path) -> None:
-    run = run_directory.create(tmp_path / "run")
+    run = run_directory.claim(run_directory.make(tmp_path / "run"))
     records.write_status(run, "running")
     assert run_directory.open_existing(tmp_path / "run") == run
 

@@ -16,7 +16,7 @@ from jaxnet.outputs.run_directory import RunDirectory
 
 def begin(path: Path, *, minute: int = 0) -> RunDirectory:
     """A run that ran one epoch of 10 steps and saved itself 2 steps later."""
-    run = run_directory.create(path)
+    run = run_directory.claim(run_directory.make(path))
     run.resolved_config.write_text("# of a run\ntask: multiclass   # one of three\nseed: 0\n")
     records.write_status(run, "running")
     events = [
@@ -86,7 +86,7 @@ def test_a_run_under_way(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_that_has_only_begun(tmp_path: Path) -> None:
-    run = run_directory.create(tmp_path / "a")
+    run = run_directory.claim(run_directory.make(tmp_path / "a"))
     records.append_event(run, "started")
     records.record_end(run, "failed", "no memory")
     found = run_list.describe(run.path)
