@@ -47,6 +47,14 @@ def test_means_are_taken_in_float32():
     assert float(losses.mean(jnp.ones(70_000, jnp.float16))) == 1.0
 
 
+@pytest.mark.parametrize("targets", [np.zeros(0, np.int32), np.zeros((0, 3), np.float32)])
+def test_no_rows_have_a_gradient_of_no_rows(targets):
+    def total(z):
+        return losses.sum(losses.categorical_cross_entropy(z, targets))
+
+    assert jax.grad(total)(jnp.zeros((0, 3))).shape == (0, 3)
+
+
 def test_forward_mode_takes_no_rows():
     z = jnp.zeros((0, 3))
     forward = losses.categorical_cross_entropy.forward_mode

@@ -12,16 +12,25 @@ from jax import lax
 from jaxtyping import Array
 
 from jaxnet.nn.linear_heads.targets import Positives, Targets, answers
-from jaxnet.nn.linear_heads.tiles import Plan, Span, logits
+from jaxnet.nn.linear_heads.tiles import TILE_BYTES, Plan, Span, logits
 from jaxnet.nn.losses import Loss
 
 
+def rows_a_tile(m: int, K: int, block: int | None, itemsize: int = 4) -> int:
+    """Rows of all K labels in a tile: 32 MiB, or as many numbers as m rows of `block` labels.
+
+    >>> rows_a_tile(1024, 1_000_000, None), rows_a_tile(1024, 32_768, 512)
+    (8, 16)
+    """
+    numbers = TILE_BYTES // itemsize if block is None else m * block
+    return max(1, min(m, numbers // K))
+
+
 def losses(
-    loss: Loss, plan: Plan, x: Array, W: Array, b: Array, targets: Targets, options: Any
+    loss: Loss, size: int, plan: Plan, x: Array, W: Array, b: Array, targets: Targets, options: Any
 ) -> Array:
-    """(m,) losses; rows * labels of the plan is the size of a tile."""
-    m, K = x.shape[0], W.shape[0]
-    size = max(1, plan.rows * plan.labels // K)
+    """(m,) losses, `size` rows at a time."""
+    m = x.shape[0]
 
     def rows_of(parts: Any) -> Array:
         x_rows, y_rows = parts

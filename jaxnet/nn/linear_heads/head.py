@@ -130,13 +130,15 @@ class Head:
     ) -> Array:
         """The same losses by blocks of rows, for jvp, linearize, hessian and gradients in options.
 
-        A tile of the same size as otherwise, but with all K labels and fewer rows, at least one;
-        the backward pass recomputes it (`jax.checkpoint`).
+        A tile has all K labels and so many rows that it takes 32 MiB, or as much as m rows of
+        `block` labels; the backward pass recomputes it (`jax.checkpoint`).
         """
         plan, problem, w = self._prepare(
             x, W, b, targets, weights, block, None, options, differentiable=True
         )
-        losses = by_rows.losses(self.loss, plan, *problem)
+        m, K, size = problem.x.shape[0], problem.W.shape[0], problem.wide.itemsize
+        rows = by_rows.rows_a_tile(m, K, block, size)
+        losses = by_rows.losses(self.loss, rows, plan, *problem)
         return losses if w is None else w * _present(losses, w)
 
     def _prepare(
@@ -151,7 +153,7 @@ class Head:
         options: Mapping[str, Any],
         differentiable: bool = False,
     ) -> tuple[Plan, Problem, Array | None]:
-        arrays = check(self.name, x, W, b, weights, block)
+        arrays = check(self.name, x, W, b, weights, block, class_axis)
         words, numbers = part_options(self.loss, options, arrays.W.shape[0], arrays.wide)
         read = self.read_targets(
             targets, arrays.x.shape[0], arrays.W.shape[0], class_axis, arrays.wide

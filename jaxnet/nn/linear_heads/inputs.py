@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike
 
 from jaxnet.errors import UserError
 from jaxnet.nn.linear_heads.targets import Positives, Targets
-from jaxnet.nn.linear_heads.tiles import Plan, tile_shape
+from jaxnet.nn.linear_heads.tiles import Plan, tile_bytes, tile_shape
 from jaxnet.nn.linear_heads.varying import axes_of, vary
 from jaxnet.nn.losses import Loss
 from jaxnet.nn.losses.layout import ShapeError
@@ -40,12 +40,14 @@ def check(
     b: ArrayLike,
     weights: ArrayLike | None,
     block: int | None,
+    class_axis: str | None,
 ) -> Arrays:
     """The arrays, or the error that says which of them does not fit.
 
     Raises:
         ShapeError: shapes or types that do not fit.
-        UserError: a block of less than one label.
+        UserError: a block of less than one label, or a class axis that W does not vary along, under
+            which sums would be missing.
     """
     x, W, b = jnp.asarray(x), jnp.asarray(W), jnp.asarray(b)
     fits = x.ndim == 2 and W.ndim == 2 and x.shape[1] == W.shape[1] and W.shape[0] > 0
@@ -61,6 +63,12 @@ def check(
         )
     if block is not None and (isinstance(block, bool) or block != int(block) or block < 1):
         raise UserError(f"block is a number of labels, 1 or more, or None; got {block!r}")
+    if class_axis is not None and class_axis not in axes_of(W):
+        raise UserError(
+            f"W is not divided along class_axis={class_axis!r}: call inside jax.shard_map(..., "
+            f"check_vma=True) with W's in_specs P({class_axis!r}, None). With check_vma=False the "
+            "gradients would not be summed over the devices"
+        )
     x = x.astype(jnp.promote_types(x.dtype, W.dtype))
     if weights is None:
         return Arrays(x, W, b, None)
@@ -122,19 +130,10 @@ def place(
     class_axis: str | None,
     words: tuple[tuple[str, str], ...],
 ) -> tuple[Plan, tuple[Array, Array, Array, Targets, Options]]:
-    """The plan, and all arrays varying along the same mesh axes.
-
-    Raises:
-        UserError: a class axis that W does not vary along, under which sums would be missing.
-    """
+    """The plan, and x, W and b varying along the same mesh axes."""
     x, W, b = arrays.x, arrays.W, arrays.b
-    if class_axis is not None and class_axis not in axes_of(W):
-        raise UserError(
-            f"W is not divided along class_axis={class_axis!r}: call inside jax.shard_map(..., "
-            f"check_vma=True) with W's in_specs P({class_axis!r}, None). With check_vma=False the "
-            "gradients would not be summed over the devices"
-        )
     m, K = x.shape[0], W.shape[0]
-    plan = Plan(*tile_shape(m, K, block, arrays.wide.itemsize), class_axis, words)
-    everything = (x, W, b, targets, options)
-    return plan, vary(everything, axes_of(everything))
+    numbers = tile_bytes() // arrays.wide.itemsize
+    plan = Plan(*tile_shape(m, K, block, numbers), class_axis, words)
+    x, W, b = vary((x, W, b), axes_of(x, W, b, targets, options))
+    return plan, (x, W, b, targets, options)

@@ -8,6 +8,7 @@ array that grows with rows times labels.
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -15,7 +16,9 @@ from jaxtyping import Array, Float
 from jaxnet.nn.linear_heads.varying import zeros
 from jaxnet.nn.precision import wide_type
 
-TILE_BYTES = 32 * 2**20
+# Measured on two cores (bench_heads.py): 1 to 2 MiB stay in the caches, 8 MiB cost a tenth more.
+CPU_TILE_BYTES = 2 * 2**20
+TILE_BYTES = 32 * 2**20  # where starting a product costs more than its numbers
 LEAST_BLOCKS = 16
 LEAST_LABELS = 512
 LEAST_ROWS = 256
@@ -36,18 +39,28 @@ class Plan(NamedTuple):
     words: tuple[tuple[str, str], ...] = ()
 
 
-def tile_shape(m: int, K: int, block: int | None = None, itemsize: int = 4) -> tuple[int, int]:
-    """(rows, labels) of a tile: at most 32 MiB, and at least 16 blocks of 512 labels or more.
+def tile_bytes() -> int:
+    """What a tile may take: 2 MiB on a CPU, 32 MiB elsewhere.
 
-    `block` fixes the labels; rows are divided where the tile would be larger, into 256 or more.
-
-    >>> tile_shape(1024, 32_768), tile_shape(2048, 1_000_003), tile_shape(1_000_000, 10)
-    ((1024, 2048), (2048, 4096), (838860, 10))
+    >>> tile_bytes() in (CPU_TILE_BYTES, TILE_BYTES)
+    True
     """
-    numbers = TILE_BYTES // itemsize
+    return CPU_TILE_BYTES if jax.default_backend() == "cpu" else TILE_BYTES
+
+
+def tile_shape(m: int, K: int, block: int | None, numbers: int) -> tuple[int, int]:
+    """(rows, labels) of a tile of about so many numbers; `block` fixes the labels.
+
+    At least 16 blocks of labels, but none below 512; rows are divided where a tile would still be
+    larger, into 256 or more.
+
+    >>> tile_shape(1024, 32_768, None, 2**19), tile_shape(256, 1_000_003, None, 2**19)
+    ((1024, 512), (256, 2048))
+    >>> tile_shape(1_000_000, 10, None, 2**19), tile_shape(1024, 32_768, 8192, 2**19)
+    ((52428, 10), (256, 8192))
+    """
     if block is None:
-        wanted = min(numbers // max(m, 1), -(-K // LEAST_BLOCKS))
-        block = max(wanted, LEAST_LABELS)
+        block = max(min(numbers // max(m, 1), -(-K // LEAST_BLOCKS)), LEAST_LABELS)
     labels = min(block, K)
     return min(m, max(numbers // labels, LEAST_ROWS)), labels
 

@@ -179,7 +179,7 @@ def _backward(loss: Loss, words: Words, residuals: Any, g: Array) -> tuple[Any, 
     delta = _delta(loss, z, y, words, arrays)
     dz = scale_rows(g, delta).astype(z.dtype)
     # A masked row must not reach the other gradients either: its logits could hold a NaN.
-    lost = ~jnp.isfinite(delta).reshape(delta.shape[0], -1).all(axis=1) & (g == 0)
+    lost = ~jnp.isfinite(delta).all(axis=tuple(range(1, delta.ndim))) & (g == 0)
     z, y = _zero_rows(lost, z), _zero_rows(lost, y)
     # Targets and options enter the value linearly or smoothly: autodiff loses nothing there.
     _, pull = jax.vjp(lambda y, arrays: _value(loss, z, y, words, arrays), y, arrays)
