@@ -168,6 +168,13 @@ def test_a_masked_class_that_is_not_the_label_changes_nothing(case: Case):
     same(found[1][1][np.asarray(gone)], 0)
 
 
+def test_equal_logits_share_the_probability_within_blocks_and_between_them():
+    at = (jnp.zeros((1, 2)), jnp.zeros((K, 2)), jnp.zeros(K), jnp.ones(1))
+    value, (_, _, db, _) = by_head(CASES[4])(Drawn(at, jnp.ones(1), None, None), jnp.array([4]))
+    close(value, [np.log(K)], 2e-7)
+    close(db, 1 / K - (np.arange(K) == 4), 2e-7)
+
+
 def test_positives_are_a_set_in_any_order():
     x, W, b, _ = draw(CASES[0], 2, K).at
     one = linear_heads.multilabel(x, W, b, jnp.array([[3, 3, 5], [-1, 2, -1]]))
