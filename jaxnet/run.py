@@ -115,6 +115,7 @@ def train(
     earlier_run = RunDirectory(Path(run_dir)) if resume and run_dir is not None else None
     if earlier_run and (metrics := resuming.finished(earlier_run, config, calling.warn)):
         return Run(earlier_run.path, metrics, had_finished=True)
+    config = load_config(config, extra_losses=registered_losses())  # its files are needed now
     reading = time.perf_counter()
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}

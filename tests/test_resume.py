@@ -213,7 +213,7 @@ def test_a_finished_run_needs_its_rows_no_more_and_another_one_says_what_is_gone
     jaxnet.train(config, run_dir=tmp_path / "run", progress=False)
     (tmp_path / "a.csv").unlink()
     assert jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False).had_finished
-    with pytest.raises(UserError, match=r"a\.csv.*no such file"):
+    with pytest.raises(UserError, match=r"data\.train: no such file.*a\.csv"):
         jaxnet.train(
             run_dir=tmp_path / "run", resume=True, progress=False, **{"training.epochs": 2}
         )
