@@ -100,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
 def _run_directory(path: str | None) -> str:
     """The run directory that stands where a config usually does."""
     if path is None or not Path(path).is_dir():
-        raise UsageError("--resume needs the directory of the run: --run-dir DIR; see 'jaxnet train --help'")
+        raise UsageError(
+            "--resume needs the directory of the run: --run-dir DIR; see 'jaxnet train --help'"
+        )
     return path
 
 

@@ -166,7 +166,7 @@ H = "2 9 6\n"
          r"tr '\r' '\n' < rows.txt > new.txt"),
         (TEXT.encode("utf-16"), "line 1: no UTF-8 text. If it is UTF-16: "
          "iconv -f utf-16 -t utf-8 < rows.txt > new.txt"),
-        (gzip.compress(b"1 9 6\n"), "line 1: compressed with gzip; name it .txt.gz"),
+        (gzip.compress(b"1 9 6\n", mtime=0), "line 1: compressed with gzip; name it .txt.gz"),
         (H + "1 2:1\n", "line 2: the file ends after 1 row, and the first line says 2 rows; is it "
          "cut short? If not: sed '1s/2/1/' < rows.txt > new.txt"),
         (H + "1\n2\n3\n", "line 4: row 3, and the first line says 2 rows; mend one of the two"),

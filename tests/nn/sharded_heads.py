@@ -14,8 +14,11 @@ from tests.nn.heads import NARROW, Case, Drawn, draw
 from tests.nn.rows import UNOPTIMISED, close
 
 M, K = 12, 36
-MESH = jax.make_mesh((2, 4), ("rows", "classes"), axis_types=(AxisType.Auto,) * 2)
 ARRAYS = (P("rows"), P("classes"), P("classes"), P("rows"))
+
+
+def mesh() -> jax.sharding.Mesh:
+    return jax.make_mesh((2, 4), ("rows", "classes"), axis_types=(AxisType.Auto,) * 2)
 
 
 def parts(case: Case) -> tuple[Any, ...]:
@@ -50,7 +53,7 @@ def outside(case: Case, drawn: Drawn, check_vma: bool = True) -> Any:
     divided, numbers = parts(case)
     spread = jax.shard_map(
         lambda at, y, numbers: weighted(case, at, y, numbers, class_axis="classes"),
-        mesh=MESH,
+        mesh=mesh(),
         in_specs=(ARRAYS, divided, P("classes")),
         out_specs=P("rows"),
         check_vma=check_vma,
@@ -79,7 +82,7 @@ def inside(case: Case, drawn: Drawn) -> Any:
 
     spread = jax.shard_map(
         device,
-        mesh=MESH,
+        mesh=mesh(),
         in_specs=(ARRAYS, P("rows"), divided, P("classes")),
         out_specs=(P("rows"), ARRAYS),
         check_vma=True,

@@ -20,7 +20,8 @@ ROWS = 3000
 BINARY, CLASSES = "binary_cross_entropy", "categorical_cross_entropy"
 LABELS = "multilabel_cross_entropy"
 TASKS = {
-    BINARY: "binary", CLASSES: "multiclass",
+    BINARY: "binary",
+    CLASSES: "multiclass",
     **dict.fromkeys((LABELS, "focal", "asymmetric"), "multilabel"),
 }
 
