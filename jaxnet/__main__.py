@@ -13,7 +13,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     """Nothing has begun yet, so there is nothing to tidy, and no traceback to show."""
     what = b"interrupted" if number == signal.SIGINT else b"terminated"
     with suppress(OSError):  # closed, say
-        os.write(2, b"jaxnet: error: " + what + b"; to start again, give the same command\n")
+        os.write(2, b"jaxnet: error: " + what + b"; give the same command again\n")
     os._exit(128 + number)
 
 

@@ -110,9 +110,8 @@ def _failed_steps(run: RunDirectory) -> list[int]:
     ]
     if steps:
         return list(dict.fromkeys(reversed(steps)))
-    status = records.read_json(run.status)
-    state = status.get("state") if isinstance(status, dict) else None
-    error = status.get("error") if state == "failed" and isinstance(status, dict) else None
+    status, state = records.read_json(run.status), records.state_of(run)
+    error = status.get("error") if state == "failed" else None
     raise RunDirectoryError(
         f"{run.path}: no step of this run was NaN or infinite: it "
         + (f"failed otherwise: {error}" if error else f"is {state}")

@@ -134,7 +134,7 @@ def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
         )
     _tell_damaged(survey.reasons, warn)
     if survey.newest is None or survey.name is None:
-        if survey.damaged:
+        if survey.damaged or run.resolved_config.is_file():
             warn(f"{run.path}: no good checkpoint is left; the run starts from its beginning")
         return None
     if survey.damaged:
@@ -171,11 +171,9 @@ def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | N
             raise _other_data(where, _difference(run, data))
 
 
-def told(run: RunDirectory, earlier: Earlier | None, config: Config) -> Iterator[str]:
-    """What to say of a run that goes on, or begins again."""
+def told(earlier: Earlier | None, config: Config) -> Iterator[str]:
+    """What to say of a run that goes on."""
     if earlier is None:
-        if run.resolved_config.is_file():
-            yield "there is no checkpoint to go on from: the run starts from its beginning"
         return
     facts = earlier.facts
     yield f"going on from {earlier.name}: {facts['epochs']} epochs are done"

@@ -138,12 +138,19 @@ def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) 
     """The config that is asked for, or the one that the run to resume began with."""
     if resume and run_dir is None:
         raise UserError("resume needs the directory of the run: --run-dir DIR")
+    here = None  # relative paths start at the config's directory
     if given is None:
         if not resume or run_dir is None:
             raise UserError("train needs a config: its path, or a mapping of the same shape")
-        given = run_directory.recorded_config(RunDirectory(Path(run_dir)))
+        given, here = run_directory.recorded_config(RunDirectory(Path(run_dir))), Path()
     # A finished run to resume has nothing left to read.
-    return load_config(given, overrides, extra_losses=registered_losses(), check_files=not resume)
+    return load_config(
+        given,
+        overrides,
+        extra_losses=registered_losses(),
+        check_files=not resume,
+        directory=here,
+    )
 
 
 @contextmanager
@@ -193,7 +200,7 @@ def _prepared(
 ) -> list[Remark]:
     """Make all ready for the first step; gives what there is to say of the run."""
     remarks = [*_of_the_data(config, data), *_ready(config, job, data, earlier, calling)]
-    remarks += [Remark("note", text) for text in resuming.told(directory, earlier, config)]
+    remarks += [Remark("note", text) for text in resuming.told(earlier, config)]
     with _resumable(directory, earlier is not None):
         calling.poll()
     return remarks

@@ -154,7 +154,7 @@ def test_parameters_that_have_grown_too_large(tmp_path):
     found = debug(run)
     assert (found.finding.step, found.finding.operation) == (error.step, "dot_general")
     assert "the parameters have grown to " in found.advice[0]
-    assert "optimizer.learning_rate=3e+37" in found.advice[1]
+    assert "optimizer.learning_rate=0.001" in found.advice[1]
 
 
 def test_a_run_without_such_a_step_is_refused(tmp_path, capsys):

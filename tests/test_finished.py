@@ -11,7 +11,7 @@ import jaxnet
 from jaxnet.config import load_config
 from jaxnet.errors import CheckpointError, RunFailed
 from jaxnet.outputs import report
-from jaxnet.outputs.records import read_json, read_lines
+from jaxnet.outputs.records import read_json
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.run import Calling
 
@@ -90,10 +90,9 @@ def test_its_checkpoints_are_verified_too(place):
 
 def test_without_checkpoints_more_epochs_begin_anew_and_say_so(place):
     shutil.rmtree(place / "checkpoints")
-    done, _ = resumed(place, **{"training.epochs": 3})
+    done, said = resumed(place, **{"training.epochs": 3})
     assert not done.had_finished
-    notes = [each["text"] for each in read_lines(place / "events.jsonl") if "text" in each]
-    assert any("starts from its beginning" in text for text in notes)
+    assert any("starts from its beginning" in text for text in said)
 
 
 def test_without_checkpoints_other_data_is_refused_all_the_same(place):

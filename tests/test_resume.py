@@ -129,8 +129,11 @@ def test_where_there_is_nothing_to_go_on_from_a_run_starts(what, whole, tmp_path
     if what == "no checkpoints":
         stopped(config, place, 5)
         shutil.rmtree(place / "checkpoints")
-    done = jaxnet.train(config, run_dir=place, resume=True, progress=False)
+    said = []
+    calling = Calling(progress=False, warn=said.append)
+    done = jaxnet.train(config, run_dir=place, resume=True, calling=calling)
     assert files(done.directory) == files(directory)
+    assert any("starts from its beginning" in text for text in said) == (what == "no checkpoints")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +186,7 @@ def table(path, rows=90, classes=("no", "yes"), column="height", seed=0):
         ({"seed": 1}, r"other values"),
     ],
 )
-def test_other_data_is_refused(changed, text, tmp_path):
+def test_other_data_is_refused(changed, text, tmp_path, monkeypatch):
     table(tmp_path / "a.csv")
     config = {
         "task": "binary",
@@ -197,8 +200,8 @@ def test_other_data_is_refused(changed, text, tmp_path):
     with pytest.raises(CheckpointError, match=text):
         jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False)
     table(tmp_path / "b.csv")  # the same rows elsewhere are the same data
-    moved = {"data.train": str(tmp_path / "b.csv")}
-    jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False, **moved)
+    monkeypatch.chdir(tmp_path)  # without a config, relative paths start here
+    jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False, **{"data.train": "b.csv"})
 
 
 def test_a_finished_run_needs_its_rows_no_more_and_another_one_says_what_is_gone(tmp_path):
@@ -251,7 +254,7 @@ def test_without_a_good_checkpoint_a_run_starts_from_its_beginning(half, tmp_pat
 def test_resume_needs_a_directory_and_a_config(tmp_path):
     with pytest.raises(UserError, match="--run-dir DIR"):
         jaxnet.train(small(), resume=True, progress=False)
-    with pytest.raises(RunDirectoryError, match="name its config"):
+    with pytest.raises(RunDirectoryError, match="name the config"):
         jaxnet.train(run_dir=tmp_path / "none", resume=True, progress=False)
     with pytest.raises(UserError, match="needs a config"):
         jaxnet.train(run_dir=tmp_path / "none", progress=False)
@@ -301,7 +304,7 @@ def test_steps_that_are_not_finite_are_left_out_counted_and_reported(tmp_path):
 def test_too_many_of_them_stop_the_run_after_all(tmp_path):
     config = huge_rows(tmp_path / "rows.npz")
     overrides = {"training.on_nan": "skip", "training.skip_limit": 2}
-    with pytest.raises(NonFiniteError, match=r"after 2 steps that were left out"):
+    with pytest.raises(NonFiniteError, match=r"after leaving out training\.skip_limit=2"):
         jaxnet.train(config, run_dir=tmp_path / "run", progress=False, **overrides)
     events = [e["event"] for e in read_lines(tmp_path / "run/events.jsonl")]
     assert events.count("skipped") == 2

@@ -30,7 +30,7 @@ from tests.signalling import (
 INT, TERM = signal.SIGINT, signal.SIGTERM
 SIGNALS = (TERM, INT)
 WORDS = {TERM: "terminated", INT: "interrupted"}
-AGAIN = "to start again, give the same command"
+AGAIN = "give the same command again"
 
 
 def alternating(phases, first=0):

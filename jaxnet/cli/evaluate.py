@@ -79,7 +79,8 @@ def metrics_left(directory: str) -> dict[str, dict[str, Any]]:
 
     path = run_directory.open_existing(directory).metrics
     if not path.is_file():
-        raise RunDirectoryError(f"{path}: missing: the run has not finished; train again")
+        run = run_directory.open_existing(directory)
+        raise RunDirectoryError(f"{path}: missing; {records.what_next(run)}")
     metrics = records.read_json(path)
     sound = isinstance(metrics, dict) and all(isinstance(part, dict) for part in metrics.values())
     if not sound:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 The newest run comes first. Its metrics are of the test rows once it has finished, and of the
-validation rows of its last epoch before. The times are productive over total: what the run as it
-stands has taken, over what has passed from its first event to its last, with what was lost when
-it was stopped, and the time until it went on.
+validation rows of its last epoch before. The times are productive over total: the training and
+evaluating that the run stands on, over what has passed from its first event to its last: with
+reading, compiling and reporting, with what was lost when it was stopped or killed, and with the
+time until it went on.
 
 examples:
   jaxnet runs
@@ -84,6 +85,8 @@ def _table(found: Sequence[Listed]) -> list[str]:
     table = [head]
     for line, one in zip(lines, found, strict=True):
         table.append(line)
+        if one.debug is not None:
+            table.append(_printable(f"    to see why: {one.debug}"))
         if one.resume is not None:
             table.append(_printable(f"    go on with: {one.resume}"))
     return table

@@ -8,6 +8,7 @@ would be swallowed, and the run would go on. A second signal leaves at once.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from types import FrameType
 
 from jaxnet.errors import Stopped
 
-AGAIN = "; to start again, give the same command"  # said where nothing was saved
+AGAIN = "; give the same command again"  # said where nothing was saved
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -46,6 +47,12 @@ def heard() -> Iterator[Callable[[], None]]:
         if caught:
             raise Stopped(caught[0])
 
+    def unraisable(error: sys.UnraisableHookArgs) -> None:
+        # Raised inside a callback of JAX, which lets nothing out: the next poll raises it again.
+        if not isinstance(error.exc_value, Stopped):
+            shown_before(error)
+
+    shown_before, sys.unraisablehook = sys.unraisablehook, unraisable
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     before = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
     for number in before:
@@ -53,5 +60,6 @@ def heard() -> Iterator[Callable[[], None]]:
     try:
         yield poll
     finally:
+        sys.unraisablehook = shown_before
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
     given = path if path is not None else _recorded(args.run_dir)
     # A finished run to resume has nothing left to read.
-    config = load_config(given, overrides, check_files=not args.resume)
+    files, here = not args.resume, Path() if path is None else None
+    config = load_config(given, overrides, check_files=files, directory=here)
 
     # Imports jax, so only for a config that is sound.
     from jaxnet.run import Calling, train

@@ -23,6 +23,7 @@ def load_config(
     *,
     extra_losses: Sequence[str] = (),
     check_files: bool = True,
+    directory: Path | None = None,
 ) -> Config:
     """Load a config and check all of it.
 
@@ -32,6 +33,7 @@ def load_config(
             value. The last one wins; a section that is absent or null starts from its defaults.
         extra_losses: names of losses registered in this process.
         check_files: whether the files that the config names must exist.
+        directory: where relative paths start; None: see below.
 
     Returns:
         The config, every default filled in. Relative paths start at the file's directory, and at
@@ -50,6 +52,8 @@ def load_config(
         source = source._replace(value={})
     if not isinstance(source.value, dict):
         raise ConfigError(f"{source.marks[()].value}: expected keys such as 'task: binary'")
+    if directory is not None:
+        origin = origin._replace(directory=_absolute(directory))
     changed = apply(source, overrides)
     return validate(changed, origin, extra_losses=extra_losses, check_files=check_files)
 

@@ -19,7 +19,6 @@ from jaxnet.inference.model import Model
 from jaxnet.nn import activations, embedding
 from jaxnet.nn.embedding import Network
 from jaxnet.outputs import model_file, records, run_directory
-from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.tasks import TASKS, find_task
 
 _PRECISIONS = ("float32", "bfloat16", "float16")
@@ -38,7 +37,7 @@ def load(directory: str | Path) -> Model:
     """
     run = run_directory.open_existing(directory)
     if not (run.model / model_file.DESCRIPTION).is_file():
-        raise RunDirectoryError(f"{run.path}: holds no model, {_state(run)}; train again")
+        raise RunDirectoryError(f"{run.path}: holds no model; {records.what_next(run)}")
     saved = model_file.load(run.model)
     schema = records.read_json(run.schema)
     with _damage(run.model / model_file.DESCRIPTION):
@@ -49,15 +48,6 @@ def load(directory: str | Path) -> Model:
         _check_schema(schema, known, saved.description)
         _need(saved.schema in (None, records.digest(schema)), "not the one that the model had")
     return Model(network, saved.description, schema, known)
-
-
-def _state(run: RunDirectory) -> str:
-    """What became of a run without a model."""
-    status = records.read_json(run.status)
-    state = status.get("state") if isinstance(status, dict) else None
-    if state == "running":
-        return "its run has not finished, or was killed"
-    return f"its run is {state!r}"
 
 
 @contextmanager

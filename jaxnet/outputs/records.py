@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,6 +165,20 @@ def state_of(run: RunDirectory) -> str:
             return "running"
         if _status(run) == status:  # else it ended, or began, in between
             return "killed"
+
+
+def what_next(run: RunDirectory) -> str:
+    """What became of a run that has not left its results, and what to type."""
+    state = state_of(run)
+    if state == "running":
+        return "its run is under way; wait for it"
+    return f"its run is {state!r}; to go on: {resuming_command(run)}"
+
+
+def resuming_command(run: RunDirectory) -> str:
+    """What to type to go on with a run."""
+    config = "" if run.resolved_config.is_file() else "CONFIG "
+    return f"jaxnet train {config}--run-dir {shlex.quote(str(run.path))} --resume"
 
 
 def _status(run: RunDirectory) -> dict[str, Any]:

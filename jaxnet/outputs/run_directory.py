@@ -261,7 +261,7 @@ def recorded_config(run: RunDirectory) -> Path:
     """
     if not run.resolved_config.is_file():
         raise RunDirectoryError(
-            f"{run.path}: no run has begun here (there is no {run.resolved_config.name}); name its "
+            f"{run.path}: there is no {run.resolved_config.name} here to go on with; name the "
             f"config: jaxnet train CONFIG --run-dir {shlex.quote(str(run.path))} --resume"
         )
     return run.resolved_config

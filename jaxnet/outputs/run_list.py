@@ -19,6 +19,9 @@ _TASK = re.compile(rb"^task: *([a-z]+)", re.MULTILINE)
 _LAST = "9999"  # after the time of any run
 
 
+_MAY_GO_ON = ("stopped", "killed", "failed")
+
+
 class Listed(NamedTuple):
     """A run as far as its files tell; None for what they do not tell.
 
@@ -34,7 +37,8 @@ class Listed(NamedTuple):
         metrics: the two that say most.
         productive: seconds that the run as it stands has taken.
         total: seconds from its first event to its last.
-        resume: what to type to go on, for a run that was stopped or killed.
+        resume: what to type to go on, for a run that was stopped or killed, or failed.
+        debug: what to type to see why, for a run that failed at a step that was not finite.
     """
 
     path: Path
@@ -49,6 +53,7 @@ class Listed(NamedTuple):
     productive: float | None = None
     total: float | None = None
     resume: str | None = None
+    debug: str | None = None
 
 
 def find(directory: Path | str, *, poll: Callable[[], None] = lambda: None) -> list[Listed]:
@@ -128,7 +133,8 @@ def _described(run: RunDirectory) -> Listed:
         metrics=metrics,
         productive=_productive(events),
         total=None if begun is None else (times[-1] - times[begun]).total_seconds(),
-        resume=_resume(run) if state in ("stopped", "killed") else None,
+        resume=records.resuming_command(run) if state in _MAY_GO_ON else None,
+        debug=_debug(run) if state == "failed" and _has_bad_step(events) else None,
     )
 
 
@@ -170,9 +176,14 @@ def _productive(events: Sequence[Mapping[str, Any]]) -> float | None:
     return None
 
 
-def _resume(run: RunDirectory) -> str:
-    config = "" if os.path.isfile(run.resolved_config) else "CONFIG "
-    return f"jaxnet train {config}--run-dir {shlex.quote(str(run.path))} --resume"
+def _has_bad_step(events: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the run failed at a step that was not finite."""
+    failed = [event for event in events if event.get("event") == "failed"]
+    return bool(failed) and _whole(failed[-1].get("step")) is not None
+
+
+def _debug(run: RunDirectory) -> str:
+    return f"jaxnet debug {shlex.quote(str(run.path))}"
 
 
 def _task(run: RunDirectory) -> str | None:

@@ -330,7 +330,7 @@ def _leave_out(loop: _Loop, now: Snapshot) -> Snapshot:
         after = now.state._replace(step=jnp.int32(step + 1))
         return now._replace(state=after, skipped=now.skipped + 1)
     loop.watch.failed(now)
-    before = f", after {most} steps that were left out (training.skip_limit)" if most else ""
+    before = f", after leaving out training.skip_limit={most}" if most else ""
     raise NonFiniteError(
         f"{what} not finite at step {step + 1} (epoch {step // loop.per_epoch + 1}){before}; "
         "lower optimizer.learning_rate, or set optimizer.clip_norm=1.0",

@@ -167,6 +167,6 @@ def _large_inputs(finding: Finding) -> Iterator[str]:
 
 def _slower(learning_rate: float, clip_norm: float | None) -> Iterator[str]:
     lower = f"lower optimizer.learning_rate (it is {learning_rate:.3g}): "
-    yield f"{lower}optimizer.learning_rate={learning_rate / 10:.3g}"
+    yield f"{lower}optimizer.learning_rate={min(learning_rate / 10, 1e-3):.3g}"
     if clip_norm is None:
         yield "bound the gradients: optimizer.clip_norm=1.0"

@@ -116,7 +116,7 @@ def nothing(folder: Path, finished: Path) -> None:
         (nothing, ["nowhere", "new.csv"], "nowhere: there is no such run directory"),
         (nothing, ["nowhere"], "nowhere: there is no such run directory"),
         (damage_the_metrics, ["half"], "half/metrics.json: damaged"),
-        (forget_the_metrics, ["half"], "half/metrics.json: missing: the run has not finished"),
+        (forget_the_metrics, ["half"], "half/metrics.json: missing; its run is "),
         (nothing, ["RUN", "nw.csv"], "nw.csv: no such file; did you mean 'new.csv'?"),
         (without_the_target, ["RUN", "new.csv"], "new.csv: no column 'income', which held the la"),
         (without_a_label, ["RUN", "new.csv"], "new.csv: line 5: no label in column 'income'"),

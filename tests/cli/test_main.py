@@ -151,11 +151,13 @@ def test_every_problem_of_a_config_is_a_line(tmp_path: Path, capsys: Streams) ->
         ),
         (
             ["train", "--resume"],
-            "jaxnet: error: --resume needs the directory of the run: --run-dir DIR\n",
+            "jaxnet: error: --resume needs the directory of the run: --run-dir DIR; "
+            "see 'jaxnet train --help'\n",
         ),
         (
             ["train", "absent/c.yaml", "--resume"],
-            "jaxnet: error: --resume needs the directory of the run: --run-dir DIR\n",
+            "jaxnet: error: --resume needs the directory of the run: --run-dir DIR; "
+            "see 'jaxnet train --help'\n",
         ),
         (["debug"], "jaxnet: error: RUN is missing; see 'jaxnet debug --help'\n"),
         (["debug", "absent"], "jaxnet: error: absent: there is no such run directory\n"),

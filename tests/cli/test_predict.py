@@ -119,7 +119,7 @@ def nothing(folder: Path, finished: Path) -> None:
     [
         (nothing, ["nowhere", "new.csv"], 2, "nowhere: there is no such run directory"),
         (nothing, [".", "new.csv"], 2, ".: this is not a run directory (it has no status.json)"),
-        (forget_the_model, ["half", "new.csv"], 2, "half: holds no model, its run has not fin"),
+        (forget_the_model, ["half", "new.csv"], 2, "half: holds no model; its run is "),
         (nothing, ["RUN", "nw.csv"], 2, "nw.csv: no such file; did you mean 'new.csv'?"),
         (nothing, ["RUN", "new.xls"], 2, "new.xls: unknown kind of file"),
         (nothing, ["RUN", "no.npz"], 2, "no.npz: no such file"),

@@ -71,6 +71,7 @@ def test_json(tmp_path: Path, capsys: Streams) -> None:
         "productive": 41,
         "total": 63,
         "resume": f"jaxnet train --run-dir '{run.path}' --resume",
+        "debug": None,
     }
     assert second["problem"] == f"{tmp_path / 'runs' / 'zoo'}: no run was started here"
 
@@ -78,7 +79,8 @@ def test_json(tmp_path: Path, capsys: Streams) -> None:
 def test_one_run_alone(tmp_path: Path, capsys: Streams) -> None:
     run = make(tmp_path / "only", state="failed")
     assert main(["runs", str(run.path)]) == 0
-    head, line = capsys.readouterr().out.splitlines()
+    head, line, go_on = capsys.readouterr().out.splitlines()
+    assert go_on == f"    go on with: jaxnet train --run-dir {run.path} --resume"
     assert head.startswith("run   status  task")
     assert line.startswith("only  failed  binary")
 

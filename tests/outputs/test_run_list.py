@@ -91,7 +91,8 @@ def test_a_failed_run_that_has_only_begun(tmp_path: Path) -> None:
     records.record_end(run, "failed", "no memory")
     found = run_list.describe(run.path)
     assert (found.state, found.epoch, found.step, found.part) == ("failed", None, None, None)
-    assert (found.productive, found.resume) == (None, None)
+    assert (found.productive, found.debug) == (None, None)
+    assert found.resume == f"jaxnet train CONFIG --run-dir {run.path} --resume"
     assert found.total is not None
 
 
