@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     model = prepared(directory, data[0])
     from jaxnet.inference import evaluate_file
 
+    args.poll()  # from here on a signal is acted on where nothing is half done
     with shown(args.quiet) as progress:
         found = evaluate_file(model, data[0], progress=progress, poll=args.poll)
     for warning in found.rows.warnings:

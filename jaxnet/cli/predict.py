@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
     # Rows on a terminal are progress enough; both together would be neither.
     mixed = _is_standard(args.output) and sys.stdout is not None and sys.stdout.isatty()
+    args.poll()  # from here on a signal is acted on where nothing is half done
     with shown(args.quiet or mixed) as progress:
         done = predict_file(
             model, data, args.output, overwrite=args.overwrite, progress=progress, poll=args.poll
