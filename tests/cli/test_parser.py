@@ -45,7 +45,7 @@ def test_the_config_is_the_first_word_that_is_no_override(
         (
             ["trian", "c.yaml"],
             "unknown command 'trian'; did you mean 'train'? "
-            "(valid: train, evaluate, predict, report, config, gradcheck, doctor); "
+            "(valid: train, evaluate, predict, report, runs, debug, config, gradcheck, doctor); "
             "see 'jaxnet --help'",
         ),
         (

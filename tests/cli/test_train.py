@@ -114,7 +114,7 @@ def test_where_no_run_has_begun_the_config_is_asked_for(
     assert main(["train", "--run-dir", str(directory), "--resume"]) == 2
     out, err = capsys.readouterr()
     assert (out, calls) == ("", [])
-    assert f"name its config: jaxnet train CONFIG --run-dir {directory} --resume" in err
+    assert f"name the config: jaxnet train CONFIG --run-dir {directory} --resume" in err
 
 
 def test_a_directory_without_resume_is_no_config(
