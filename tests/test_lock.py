@@ -13,6 +13,7 @@ import pytest
 
 from jaxnet import lock
 from jaxnet.errors import RunDirectoryError
+from tests.forking import fork
 
 HOLD = """
 import sys
@@ -216,7 +217,7 @@ with lock.hold(Path(sys.argv[1]), command="parent"):
 
 def test_a_child_that_leaves_the_block_does_not_disturb(path: Path) -> None:
     with lock.hold(path, command="a"):
-        child = os.fork()
+        child = fork()
         if child == 0:
             os._exit(0 if not lock._held else 1)
         assert os.waitpid(child, 0)[1] == 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxnet.outputs import checkpoints
+from tests.forking import fork
 from tests.outputs.system_calls import hooked, save, verdict, write_in_place
 
 BEFORE = {  # what is there -> what is written then, and what may be found after
@@ -51,7 +52,7 @@ def calls_of(work: Callable[[], object]) -> list[str]:
 
 def killed(work: Callable[[], object], number: int, how: str) -> bool:
     """Do the work in a process that ends at one of its calls. Was it that call that ended it?"""
-    child = os.fork()
+    child = fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     seen = iter(range(sys.maxsize))
