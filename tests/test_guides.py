@@ -36,7 +36,14 @@ def test_what_the_page_of_reliability_names_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("codes", "runs", "code"),
-    [((0,), 1, 0), ((75, 137, 75, 0), 4, 0), ((75, 1, 0), 2, 1), ((2, 0), 1, 1), ((143, 0), 1, 1)],
+    [
+        ((0,), 1, 0),
+        ((75, 137, 75, 0), 4, 0),
+        ((75, 1, 0), 2, 1),
+        ((2, 0), 1, 1),
+        ((143, 0), 2, 0),
+        ((130, 0), 1, 1),
+    ],
 )
 def test_the_recipe_for_preemptible_machines(codes, runs, code, tmp_path) -> None:
     """With a command in the place of jaxnet that ends with one code after the other."""
