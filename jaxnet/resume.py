@@ -30,6 +30,8 @@ from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.snapshot import Snapshot, unpack
 from jaxnet.training.state import State
 
+NO_CHECKPOINT = "holds no checkpoint; the run starts from its beginning"
+
 
 class Earlier(NamedTuple):
     """A good checkpoint of the run."""
@@ -134,8 +136,10 @@ def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
         )
     _tell_damaged(survey.reasons, warn)
     if survey.newest is None or survey.name is None:
-        if survey.damaged or run.resolved_config.is_file():
+        if survey.damaged:
             warn(f"{run.path}: no good checkpoint is left; the run starts from its beginning")
+        elif run.resolved_config.is_file():
+            warn(f"{run.path} {NO_CHECKPOINT}")
         return None
     if survey.damaged:
         warn(f"going on from {survey.name}")

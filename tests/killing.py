@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxnet.outputs import run_list
+from jaxnet.resume import NO_CHECKPOINT
 from tests.kill_cases import COMMAND, Case, events, half_written, problems, start, train_words
 
 HAD_FINISHED = "this run has finished; for more epochs: training.epochs=N\n"
@@ -33,12 +34,14 @@ class Ended(NamedTuple):
     Attributes:
         code: 0, or -9 for one that was killed.
         said: on standard error.
+        restarted: it said that it found no checkpoint, and there was none.
         in_save: it left a temporary file among the checkpoints.
         elsewhere: it left one elsewhere in the run directory.
     """
 
     code: int
     said: str
+    restarted: bool
     in_save: bool
     elsewhere: bool
 
@@ -120,6 +123,7 @@ def process(
 ) -> Ended:
     """Give the command once, and kill its process group when it is time."""
     before = half_written(run)
+    had_none = not any((run / "checkpoints").glob("last-*"))
     with tempfile.TemporaryFile("w+") as said:
         one = start(command, train_words(case, run), cache, said)
         try:
@@ -130,9 +134,10 @@ def process(
             one.wait()
         said.seek(0)
         text = said.read()
+    restarted = had_none and text.endswith(f"{NO_CHECKPOINT}\n") and text.count("\n") == 1
     left = half_written(run) - before if one.returncode else set()
     inside = {path for path in left if path.parent.name == "checkpoints"}
-    return Ended(one.returncode, text, bool(inside), bool(left - inside))
+    return Ended(one.returncode, text, restarted, bool(inside), bool(left - inside))
 
 
 def kill_and_compare(
@@ -167,8 +172,11 @@ def kill_and_compare(
 
 
 def _is_quiet(ended: Ended) -> bool:
-    """Nothing said, or only that all was done: the kill came after that, before the end."""
-    return not ended.said or (HAD_FINISHED in ended.said and ended.said.count("\n") == 1)
+    """Nothing said, or only that all was done (the kill came after that, before the end), or that
+    nothing was (the kill came before the first save)."""
+    if not ended.said or ended.restarted:
+        return True
+    return HAD_FINISHED in ended.said and ended.said.count("\n") == 1
 
 
 def _counted(ended: Ended, aimed: bool) -> Figures:

@@ -233,7 +233,7 @@ def test_a_run_that_is_not_finite_fails_and_says_so(tmp_path):
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert status["state"] == "failed"
     assert "not finite" in status["error"]
-    with pytest.raises(RunDirectoryError, match="holds no model, its run is 'failed'"):
+    with pytest.raises(RunDirectoryError, match="holds no model; its run is 'failed'"):
         jaxnet.load(tmp_path / "run")
 
 

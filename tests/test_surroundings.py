@@ -4,7 +4,6 @@ Never a traceback; the exit code of the contract; what to do is said; and once t
 mended, `--resume` ends with the bits of a run that nothing disturbed.
 """
 
-import ctypes
 import json
 import os
 import shutil
@@ -161,14 +160,21 @@ def test_runs_at_once_without_a_directory_get_one_each(folder):
 
 # --- rights
 
-WRITES_ANYWHERE = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: what root has above others
+# For root: takes what it has above others (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) from the program
+# that follows, so that modes of files count for it too (PR_CAPBSET_DROP).
+OBEDIENT = """
+import ctypes, os, sys
+if os.geteuid() == 0:
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
-def obedient():
-    """In a child of root: from its next program on, modes of files count for it too."""
-    if os.geteuid() == 0:
-        for capability in WRITES_ANYWHERE:
-            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+def obedient(call, **options):
+    """The program, run for a user whom modes of files stop."""
+    launched = [sys.executable, "-S", "-c", OBEDIENT, *call]
+    return subprocess.run(launched, capture_output=True, text=True, **options)
 
 
 @pytest.fixture
@@ -176,18 +182,11 @@ def modest(folder):
     """Like `command`, for a user whom modes of files stop."""
     (folder / "closed").mkdir(mode=0o555)
     touch = ["touch", str(folder / "closed/a")]
-    if subprocess.run(touch, preexec_fn=obedient, capture_output=True).returncode == 0:
+    if obedient(touch).returncode == 0:
         pytest.skip("modes of files do not stop this user")
 
     def run(words, *hits, **variables):
-        done = subprocess.run(
-            call_of(words, *hits),
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            preexec_fn=obedient,
-            env={**os.environ, **variables},
-        )
+        done = obedient(call_of(words, *hits), cwd=folder, env={**os.environ, **variables})
         return signalling.Ended(done.returncode, done.stdout, done.stderr, None, 0)
 
     return run
