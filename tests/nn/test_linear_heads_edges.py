@@ -187,8 +187,15 @@ def test_few_and_many_positives_are_read_alike():
     few = drawn.targets.indices
     assert few.shape[1] <= targets.COMPARED
     many = jnp.concatenate([few, few, jnp.full((M, targets.COMPARED), -1)], axis=1)
-    one, two = (case.head(*drawn.at[:3], Positives(y), block=5) for y in (few, many))
+    rows, labels = tiles.Span(0, M), tiles.Span(5, 5)
+    one, two = (
+        targets.answers(Positives(jnp.asarray(y)), rows, labels, jnp.float32) for y in (few, many)
+    )
+    assert one.any()
     same(one, two)
+    # Two programs, whose sums may be fused differently.
+    one, two = (case.head(*drawn.at[:3], Positives(y), block=5) for y in (few, many))
+    close(one, two, 3e-7)
 
 
 def test_as_many_positives_as_labels_are_dense_unless_named():
