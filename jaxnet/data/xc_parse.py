@@ -83,7 +83,7 @@ def _quickly(data: bytes, header: Header) -> _Entries:
     """Everything at once, of lines without anything unusual. Raises _Unusual."""
     buffer = np.frombuffer(data, np.uint8)
     kind = _KIND[buffer]
-    if kind.max() == _OTHER:
+    if np.max(kind) == _OTHER:
         raise _Unusual
     stop = np.flatnonzero(kind < _DIGIT)
     behind = kind[stop]

@@ -92,7 +92,7 @@ def measure(array: np.ndarray) -> Range:
     """
     wide = array.astype(np.float64) if array.dtype.kind != "b" else array.astype(np.int64)
     finite = wide[np.isfinite(wide)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
+    low, high = (float(np.min(finite)), float(np.max(finite))) if finite.size else (None, None)
     return Range(array.shape, str(array.dtype), low, high, int(wide.size - finite.size))
 
 
