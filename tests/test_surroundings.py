@@ -18,6 +18,8 @@ from jaxnet.outputs import checkpoints
 from tests import signalling
 from tests.signalling import JUDGING, SAVING, Place, call_of, command
 
+pytestmark = pytest.mark.once
+
 MIDST = Place("jaxnet.training.fit:_Loop.steps", 9)  # some checkpoints are there
 RUN = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
 GO_ON = ["train", "--run-dir", "run", "--resume", "--quiet"]

@@ -7,6 +7,8 @@ import pytest
 
 from jaxnet.nn import losses, mlp
 
+pytestmark = pytest.mark.once
+
 
 def test_soft_targets_have_gradients_beside_a_masked_class():
     z = jnp.array([[0.0, 1.0, -jnp.inf]])

@@ -14,6 +14,8 @@ from jaxnet.nn.activations import sigmoid, softplus
 from jaxnet.nn.gradcheck import Case, GradientError, Report
 from jaxnet.nn.losses import ELEMENTWISE, LOSSES, MULTICLASS, Loss, core
 
+pytestmark = pytest.mark.once
+
 KINDS = {"hard", "soft", "smoothed", "weighted"}
 FLOAT32 = {"hidden": (), "dtypes": [jnp.float32]}
 

@@ -13,6 +13,8 @@ from jaxnet.nn import backprop, losses, mlp
 from jaxnet.nn.losses import ELEMENTWISE, LOSSES, MULTICLASS, core
 from tests.nn.rows import close, same
 
+pytestmark = pytest.mark.once
+
 
 def logcosh(name: str = "logcosh") -> losses.Loss:
     """log cosh((z - y) / width), summed over the outputs."""

@@ -71,7 +71,9 @@ def test_probabilities_and_losses_of_logits(task: str, activation: str, temperat
     found = evaluate.probabilities_of(task, z, activation, temperature)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
-    exact = log_losses(find_task(task), scaled, expected, jnp.asarray(targets), activation)
+    # Of clipped outputs a loss near 0 hangs on the last bit of a: the same a for both.
+    a = expected if activation == find_task(task).activation else jnp.asarray(found, jnp.float32)
+    exact = log_losses(find_task(task), scaled, a, jnp.asarray(targets), activation)
     mean = np.asarray(exact) / (3 if task == "multilabel" else 1)
     losses = evaluate.row_log_losses(task, z, targets, activation, temperature)
     inside = mean < 29  # beyond: a probability of 0, cut off at the least number of its type
