@@ -14,10 +14,11 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnet.nn import activations, mlp
+from jaxnet.nn import activations, bags, mlp
+from jaxnet.nn.bags import BagLayer
 from jaxnet.nn.losses import Loss, mean
 from jaxnet.nn.losses.core import scale_rows
-from jaxnet.nn.mlp import Cache, Layer, Masks, Params
+from jaxnet.nn.mlp import Cache, Layer, Masks, Params, Rows
 
 
 def backward(
@@ -59,10 +60,14 @@ def through_layers(
     """(gradients of every W and b, delta_1), from the last layer to the first."""
     derivative = activations.find(activation).derivative
     scale_of = mlp.find_scale(parametrisation)
-    dtype = compute_dtype or params[0].W.dtype
-    gradients: list[Layer] = []
+    dtype = compute_dtype or params[0][0].dtype
+    gradients: list[Layer | BagLayer] = []
     for l in reversed(range(len(params))):  # noqa: E741 (the lecture's letter)
         W, b = params[l]
+        if isinstance(params[l], BagLayer):  # the first: a_0 are bags
+            dE = bags.table_gradient(W.shape[0], cache.a[0], delta.astype(dtype))
+            gradients.append(BagLayer(dE.astype(W.dtype), jnp.sum(delta, axis=0).astype(b.dtype)))
+            break
         scale = scale_of(W.shape[1])
         narrow = delta.astype(dtype)
         dW = mlp.weight_gradient(narrow, cache.a[l].astype(dtype)) * scale
@@ -95,7 +100,7 @@ def input_gradient(
 
 def gradients(
     params: Params,
-    x: Float[ArrayLike, "..."],
+    x: Rows,
     targets: ArrayLike,
     loss: Loss,
     *,
@@ -145,7 +150,7 @@ def gradients(
 
 def output_delta(
     params: Params,
-    x: Float[ArrayLike, "..."],
+    x: Rows,
     targets: ArrayLike,
     loss: Loss,
     *,

@@ -17,17 +17,19 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxnet.errors import UserError
-from jaxnet.nn import backprop, mlp, periodic
+from jaxnet.nn import backprop, bags, mlp, periodic
+from jaxnet.nn.bags import BagLayer
 from jaxnet.nn.losses import Loss
-from jaxnet.nn.mlp import Key, Layer, Params
+from jaxnet.nn.mlp import Key, Layer, Params, Rows
 from jaxnet.nn.periodic import Periodic
 
 Tables: TypeAlias = tuple[Float[Array, "_ _"], ...]
 Embeddings: TypeAlias = Sequence[Sequence[int]]
 
-# Part the random numbers of tables and waves from those of the layers.
+# Part the random numbers of tables, waves and bags from those of the layers.
 TABLES = 0x7AB1E5
 WAVES = 0x3A7E5
+BAGS = 0xBA65
 
 
 class Network(NamedTuple):
@@ -53,6 +55,7 @@ def init(
     spread: float | None = None,
     scheme: str = "he",
     last_layer: str | None = None,
+    bag_spread: float | None = None,
 ) -> Network:
     """Draw the tables and the layers of a network; T_i ~ N(0, spread^2).
 
@@ -64,6 +67,8 @@ def init(
         spread: deviation of the tables' numbers; None: 1 / sqrt(width), which gives rows of about
             length 1, as those of a one-hot column have.
         scheme, last_layer: as in `mlp.init`.
+        bag_spread: deviation of the numbers of a first layer of bags (see `bags`), for rows that
+            are mostly zeros; None: x is an array.
 
     Raises:
         UserError: more embeddings than columns, a table without slots, or what `mlp.init` refuses.
@@ -72,6 +77,10 @@ def init(
     >>> [table.shape for table in network.tables], network.layers[0].W.shape
     ([(10, 4)], (8, 8))
     """
+    if bag_spread is not None:
+        first = bags.init(jax.random.fold_in(key, BAGS), sizes[0], sizes[1], spread=bag_spread)
+        rest = mlp.init(key, sizes[1:], scheme=scheme, last_layer=last_layer) if sizes[2:] else ()
+        return Network((), (first, *rest))
     inputs = first_inputs(sizes[0] if sizes else 0, embeddings, numeric)
     layers = mlp.init(key, (inputs, *sizes[1:]), scheme=scheme, last_layer=last_layer)
     waves = periodic.init(jax.random.fold_in(key, WAVES), *numeric) if numeric[0] else ()
@@ -114,7 +123,15 @@ def columns(network: Network) -> int:
     """
     widths = sum(table.shape[1] for table in network.tables)
     learned = widths + (network.waves.v.size if network.waves else 0)
-    return int(network.layers[0].W.shape[1]) - learned + len(network.tables)
+    return int(_first(network).W.shape[1]) - learned + len(network.tables)
+
+
+def _first(network: Network) -> Layer:
+    """The first layer of a network of arrays."""
+    first = network.layers[0]
+    if isinstance(first, BagLayer):
+        raise UserError("a first layer of bags has no columns that could be embedded")
+    return first
 
 
 def _codes(tables: Tables, x: Float[Array, "m d"]) -> list[Int[Array, " m"]]:
@@ -126,7 +143,7 @@ def _codes(tables: Tables, x: Float[Array, "m d"]) -> list[Int[Array, " m"]]:
     ]
 
 
-def first_activations(network: Network, x: Float[ArrayLike, "m d"]) -> Float[ArrayLike, "m n_0"]:
+def first_activations(network: Network, x: Rows) -> Rows:
     """a_0: the plain columns of x, the waves of the leading ones, rows for the trailing codes.
 
     >>> network = Network((jnp.array([[0.0, 0.5], [1.0, 1.5]]),), ())
@@ -147,16 +164,16 @@ def first_activations(network: Network, x: Float[ArrayLike, "m d"]) -> Float[Arr
     return jnp.concatenate([plain.astype(made[0].dtype), *made], axis=1)
 
 
-def _check(network: Network, x: Float[ArrayLike, "..."]) -> None:
+def _check(network: Network, x: Rows) -> None:
     expected = columns(network)
-    if np.ndim(x) != 2 or np.shape(x)[1] != expected:
+    if isinstance(x, bags.Bags) or np.ndim(x) != 2 or np.shape(x)[1] != expected:
         raise UserError(
             f"the network takes rows of {expected} numbers, (m, {expected}), the last "
             f"{len(network.tables)} of them codes; got {np.shape(x)}"
         )
 
 
-def forward(network: Network, x: Float[ArrayLike, "..."], **options: Any) -> Float[Array, "m n_L"]:
+def forward(network: Network, x: Rows, **options: Any) -> Float[Array, "m n_L"]:
     """Logits z_L (m, n_L) of the rows of x (m, d), whose trailing columns are codes.
 
     Args:
@@ -175,9 +192,22 @@ def forward(network: Network, x: Float[ArrayLike, "..."], **options: Any) -> Flo
     return mlp.forward(network.layers, first_activations(network, x), **options)
 
 
+def hidden(body: Network, x: Rows, **options: Any) -> Any:
+    """a_{L-1} of a network without its last layer: what that reads.
+
+    Args:
+        options: of `mlp.hidden_with_cache`: activation, parametrisation, masks, compute_dtype.
+
+    >>> network = init(jax.random.key(0), [5, 8, 3], embeddings=[(10, 4)])
+    >>> hidden(network._replace(layers=network.layers[:-1]), jnp.ones((2, 5))).shape
+    (2, 8)
+    """
+    return mlp.hidden_with_cache(body.layers, first_activations(body, x), **options)[0]
+
+
 def gradients(
     network: Network,
-    x: Float[ArrayLike, "..."],
+    x: Rows,
     targets: ArrayLike,
     loss: Loss,
     *,
@@ -217,7 +247,7 @@ def gradients(
     layers, delta = backprop.through_layers(network.layers, cache, delta, **names)
     x = jnp.asarray(x)
     da = backprop.input_gradient(
-        network.layers[0],
+        _first(network),
         delta,
         inputs=slice(x.shape[1] - len(network.tables), None),
         parametrisation=parametrisation,
@@ -269,11 +299,13 @@ def from_named(arrays: Mapping[str, ArrayLike]) -> Network:
     layers = sum(name.startswith("layers.") for name in arrays) // len(Layer._fields)
     return Network(
         tuple(jnp.asarray(arrays[f"tables.{index}"]) for index in range(tables)),
-        tuple(
-            Layer(*(jnp.asarray(arrays[f"layers.{index}.{name}"]) for name in Layer._fields))
-            for index in range(layers)
-        ),
+        tuple(_layer(arrays, f"layers.{index}") for index in range(layers)),
         Periodic(*(jnp.asarray(arrays[f"waves.{name}"]) for name in Periodic._fields))
         if "waves.w" in arrays
         else (),
     )
+
+
+def _layer(arrays: Mapping[str, ArrayLike], name: str) -> Layer | BagLayer:
+    kind = BagLayer if f"{name}.E" in arrays else Layer
+    return kind(*(jnp.asarray(arrays[f"{name}.{field}"]) for field in kind._fields))

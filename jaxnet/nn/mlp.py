@@ -5,6 +5,7 @@ Rows are examples (batch-first), so every formula of the lectures appears transp
 the loss.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -17,7 +18,8 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, UInt32
 
 from jaxnet.errors import UserError
-from jaxnet.nn import activations
+from jaxnet.nn import activations, bags
+from jaxnet.nn.bags import BagLayer, Bags
 from jaxnet.nn.precision import wide_type
 
 Key: TypeAlias = PRNGKeyArray | UInt32[Array, "2"]
@@ -35,7 +37,8 @@ class Layer(NamedTuple):
     b: Float[Array, " n_out"]
 
 
-Params: TypeAlias = tuple[Layer, ...]
+Params: TypeAlias = tuple[Layer | BagLayer, ...]  # the first one may be of bags
+Rows: TypeAlias = Float[ArrayLike, "..."] | Bags
 Masks: TypeAlias = tuple[Float[Array, "m _"], ...]
 
 
@@ -43,7 +46,7 @@ class Cache(NamedTuple):
     """What the backward pass needs of the forward pass.
 
     Attributes:
-        a: the input of each layer, a[0] = x; (m, n_in) each.
+        a: the input of each layer, a[0] = x (an array or bags); (m, n_in) each.
         z: the pre-activation of each layer, z[-1] = logits; (m, n_out) each.
         masks: dropout factors of the hidden layers, or () without dropout.
 
@@ -52,7 +55,7 @@ class Cache(NamedTuple):
     (2, 2, ())
     """
 
-    a: tuple[Float[Array, "m _"], ...]
+    a: tuple[Any, ...]
     z: tuple[Float[Array, "m _"], ...]
     masks: Masks
 
@@ -105,25 +108,40 @@ def init(
         if name not in INITS:
             raise UserError(f"no init is called {name!r}; choose from {', '.join(INITS)}")
     shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
-    # One draw for all layers: compiling a generator for each would take seconds.
-    drawn = jax.random.normal(key, (sum(n_out * n_in for n_out, n_in in shapes),), jnp.float32)
-    layers, start = [], 0
-    for name, (n_out, n_in) in zip(schemes, shapes, strict=True):
-        part = drawn[start : start + n_out * n_in].reshape(n_out, n_in)
-        layers.append(Layer(part * INITS[name](n_in, n_out) ** 0.5, jnp.zeros(n_out, jnp.float32)))
-        start += n_out * n_in
+    # One draw for all layers: compiling a generator for each would take seconds. A last layer of
+    # zeros, which may have a million rows, takes no part in it.
+    counts = [
+        0 if name == "zeros" else math.prod(shape)
+        for name, shape in zip(schemes, shapes, strict=True)
+    ]
+    parts = jnp.split(jax.random.normal(key, (sum(counts),), jnp.float32), np.cumsum(counts)[:-1])
+    layers = []
+    for name, (n_out, n_in), part in zip(schemes, shapes, parts, strict=True):
+        W = jnp.zeros((n_out, n_in), jnp.float32)
+        if part.size:
+            W = part.reshape(n_out, n_in) * INITS[name](n_in, n_out) ** 0.5
+        layers.append(Layer(W, jnp.zeros(n_out, jnp.float32)))
     return tuple(layers)
 
 
 def linear(
-    a: Float[Array, "m n_in"], layer: Layer, *, scale: float = 1.0, compute_dtype: Any = None
+    a: Any,
+    layer: Layer | BagLayer,
+    *,
+    scale: float = 1.0,
+    compute_dtype: Any = None,
 ) -> Float[Array, "m n_out"]:
     """z = scale * a W^T + b, multiplied in `compute_dtype`, summed in float32 or wider.
+
+    Args:
+        a: (m, n_in), or `Bags` for a layer of bags, which has no scale: its table is drawn to fit.
 
     >>> layer = Layer(jnp.array([[1.0, 2.0]]), jnp.array([0.5]))
     >>> linear(jnp.array([[1.0, 1.0]]), layer).tolist()
     [[3.5]]
     """
+    if isinstance(layer, BagLayer):
+        return bags.embed(layer.E, a, compute_dtype=compute_dtype) + layer.b[None, :]
     W, b = layer
     dtype = jnp.dtype(compute_dtype or W.dtype)
     wide = wide_type(dtype)
@@ -206,9 +224,41 @@ def dropout_masks(params: Params, rows: int, *, key: Key, rate: Any) -> Masks:
     return tuple(factors[:, end - n : end] for n, end in zip(widths, ends, strict=True))
 
 
+def hidden_with_cache(
+    params: Params,
+    x: Rows,
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    masks: Masks = (),
+    compute_dtype: Any = None,
+) -> tuple[Any, Cache]:
+    """What the last layer reads, a_{L-1}, of the hidden layers alone; x where there are none.
+
+    z_l = a_{l-1} W_l^T + b_l;  a_l = f(z_l) * mask_l;  a_0 = x.
+
+    >>> a, cache = hidden_with_cache(init(jax.random.key(0), [4, 8, 3])[:-1], jnp.ones((2, 4)))
+    >>> a.shape, [z.shape for z in cache.z]
+    ((2, 8), [(2, 8)])
+    """
+    a: Any = x if isinstance(x, Bags) else jnp.asarray(x)
+    f, scale_of = activations.find(activation).f, find_scale(parametrisation)
+    inputs, pre_activations = [], []
+    for index, layer in enumerate(params):
+        z = linear(a, layer, scale=_scale(scale_of, layer), compute_dtype=compute_dtype)
+        inputs.append(a)
+        pre_activations.append(z)
+        a = f(z) * masks[index] if masks else f(z)
+    return a, Cache(tuple(inputs), tuple(pre_activations), masks)
+
+
+def _scale(scale_of: Callable[[int], float], layer: Layer | BagLayer) -> float:
+    return 1.0 if isinstance(layer, BagLayer) else scale_of(layer.W.shape[1])
+
+
 def forward_with_cache(
     params: Params,
-    x: Float[ArrayLike, "..."],
+    x: Rows,
     *,
     activation: str = "relu",
     parametrisation: str = "standard",
@@ -217,29 +267,29 @@ def forward_with_cache(
 ) -> tuple[Float[Array, "m n_L"], Cache]:
     """Logits, and the activations and pre-activations that the backward pass reads.
 
-    z_l = a_{l-1} W_l^T + b_l;  a_l = f(z_l) * mask_l;  a_0 = x.
+    z_L = a_{L-1} W_L^T + b_L, behind the hidden layers of `hidden_with_cache`.
 
     >>> logits, cache = forward_with_cache(init(jax.random.key(0), [4, 8, 3]), jnp.ones((2, 4)))
     >>> logits.shape, [a.shape for a in cache.a], [z.shape for z in cache.z]
     ((2, 3), [(2, 4), (2, 8)], [(2, 8), (2, 3)])
     """
     check(params, x)
-    x = jnp.asarray(x)
-    f, scale_of = activations.find(activation).f, find_scale(parametrisation)
-    inputs, pre_activations = [x], []
-    for index, layer in enumerate(params):
-        scale = scale_of(layer.W.shape[1])
-        z = linear(inputs[-1], layer, scale=scale, compute_dtype=compute_dtype)
-        pre_activations.append(z)
-        if index + 1 < len(params):
-            a = f(z)
-            inputs.append(a * masks[index] if masks else a)
-    return pre_activations[-1], Cache(tuple(inputs), tuple(pre_activations), masks)
+    a, cache = hidden_with_cache(
+        params[:-1],
+        x,
+        activation=activation,
+        parametrisation=parametrisation,
+        masks=masks,
+        compute_dtype=compute_dtype,
+    )
+    scale = _scale(find_scale(parametrisation), params[-1])
+    z = linear(a, params[-1], scale=scale, compute_dtype=compute_dtype)
+    return z, Cache((*cache.a, a), (*cache.z, z), masks)
 
 
 def forward(
     params: Params,
-    x: Float[ArrayLike, "..."],
+    x: Rows,
     *,
     activation: str = "relu",
     parametrisation: str = "standard",
@@ -248,7 +298,7 @@ def forward(
     masks: Masks = (),
     compute_dtype: Any = None,
 ) -> Float[Array, "m n_L"]:
-    """Logits z_L (m, n_L) of the rows of x (m, n_0).
+    """Logits z_L (m, n_L) of the rows of x (m, n_0), or of `Bags` for a first layer of bags.
 
     Args:
         activation: of the hidden layers, a name of `jaxnet.activations.ACTIVATIONS`.
@@ -286,8 +336,16 @@ def find_scale(parametrisation: str) -> Callable[[int], float]:
     return SCALES[parametrisation]
 
 
-def check(params: Params, x: Float[ArrayLike, "..."]) -> None:
+def check(params: Params, x: Rows) -> None:
     """Refuse x that the first layer does not fit."""
-    n_in = params[0].W.shape[1]
+    first = params[0]
+    if isinstance(first, BagLayer) or isinstance(x, Bags):
+        if isinstance(first, BagLayer) != isinstance(x, Bags):
+            raise UserError(
+                "a first layer of bags takes rows as bags.Bags, and any other an array; got "
+                f"{type(first).__name__} and {type(x).__name__}"
+            )
+        return
+    n_in = first.W.shape[1]
     if np.ndim(x) != 2 or np.shape(x)[1] != n_in:
         raise UserError(f"the network takes rows of {n_in} numbers, (m, {n_in}); got {np.shape(x)}")

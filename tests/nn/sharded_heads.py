@@ -91,6 +91,32 @@ def inside(case: Case, drawn: Drawn) -> Any:
     return run(drawn.at, drawn.g, drawn.targets, numbers)
 
 
+def descended(_first: Any, parts: Any, gradients: Any) -> Any:
+    return jax.tree.map(lambda p, g: p - 0.1 * g, parts, gradients)
+
+
+def updated(case: Case, drawn: Drawn, **more: Any) -> Any:
+    """(losses, dX, parts) of an update, on one device or in `shard_map` with its class axis."""
+
+    def device(at: Any, y: Any, numbers: Any) -> Any:
+        x, W, b, w = at
+        words = {k: v for k, v in case.options(K).items() if k not in numbers}
+        options = {**numbers, **words, **more}
+        done = case.head.update(x, (W, b), y, descended, weights=w, block=4, **options)
+        return done.losses, done.dx, done.parts
+
+    divided, numbers = parts(case)
+    if more:
+        device = jax.shard_map(
+            device,
+            mesh=mesh(),
+            in_specs=(ARRAYS, divided, P("classes")),
+            out_specs=(P("rows"), P("rows"), (P("classes"), P("classes"))),
+            check_vma=True,
+        )
+    return jax.jit(device, compiler_options=UNOPTIMISED)(drawn.at, drawn.targets, numbers)
+
+
 def agree(got: Any, wanted: Any) -> None:
     """2e-6 of the largest entry."""
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
@@ -110,6 +136,9 @@ def main() -> None:
     for case in (cases[0], cases[-1]):
         agree(inside(case, drawn[case]), wanted[case])
     print("gradients-inside")
+    for case in cases:
+        agree(updated(case, drawn[case], class_axis="classes"), updated(case, drawn[case]))
+    print("updates")
     for case in (cases[0], cases[-1]):
         # Nothing made to vary, hence nothing summed over the other devices: an error, not a number.
         with mock.patch.object(inputs, "vary", lambda tree, axes: tree):

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, ArrayLike
 
-from jaxnet.nn.linear_heads import by_rows
+from jaxnet.nn.linear_heads import by_rows, updating
 from jaxnet.nn.linear_heads.inputs import Options, check, part_options, place, refuse_gradient
 from jaxnet.nn.linear_heads.targets import Targets
 from jaxnet.nn.linear_heads.tiles import Gradients, Plan, Tile, gradients
+from jaxnet.nn.linear_heads.updating import Change, Updated, check_parts
 from jaxnet.nn.linear_heads.varying import zeros
 from jaxnet.nn.losses import Loss, reductions
 from jaxnet.nn.precision import wide_type
@@ -141,6 +143,55 @@ class Head:
         losses = by_rows.losses(self.loss, rows, plan, *problem)
         return losses if w is None else w * _present(losses, w)
 
+    def update(
+        self,
+        x: ArrayLike,
+        parts: Any,
+        targets: Any,
+        change: Change,
+        *,
+        weights: ArrayLike | None = None,
+        when: Any = None,
+        block: int | None = None,
+        class_axis: str | None = None,
+        compute_dtype: Any = None,
+        **options: Any,
+    ) -> Updated:
+        """Losses and dX of sum_i w_i L_i, and W and b changed block by block by their gradient.
+
+        dW never exists as a whole, and with the parts donated, or carried by a loop, nothing else
+        of K rows is made. Not differentiable: it is a step of training, written out.
+
+        Args:
+            parts: (W, b, ...): any tree of arrays with one row a label; W and b come first.
+            change: (first label, block of the parts, (dW, db) of the block) -> the block as it
+                shall be. It is called while the others are still to come, so it must not depend
+                on them; inside `shard_map` its dW is summed over the rows of all devices.
+            when: whether to change anything, a traced boolean; None: yes.
+            compute_dtype: type of the products; None: that of x and W.
+
+        Raises:
+            UserError: as the head itself, or parts that do not have one row a label.
+
+        >>> from jaxnet.nn.linear_heads import multilabel
+        >>> def descend(first, parts, gradients):
+        ...     return jax.tree.map(lambda p, g: p - 0.5 * g, parts, gradients)
+        >>> parts = jnp.zeros((3, 1)), jnp.zeros(3)
+        >>> done = multilabel.update(jnp.ones((1, 1)), parts, jnp.array([[1, -1]]), descend)
+        >>> done.parts[1].tolist(), done.losses.round(3).tolist()
+        ([-0.25, 0.25, -0.25], [2.079])
+        """
+        check_parts(self.name, parts)
+        W, b, *_ = jax.tree.leaves(parts)
+        if compute_dtype is not None:
+            x = jnp.asarray(x, compute_dtype)
+        plan, problem, w = self._prepare(
+            x, W, b, targets, weights, block, class_axis, options, compute_dtype=compute_dtype
+        )
+        # A constant would be folded, and the branch that it takes away is needed: see `updating`.
+        when = lax.optimization_barrier(jnp.bool_(True)) if when is None else when
+        return updated(self.rule, plan, problem, w, parts, change, when)
+
     def _prepare(
         self,
         x: ArrayLike,
@@ -151,9 +202,11 @@ class Head:
         block: int | None,
         class_axis: str | None,
         options: Mapping[str, Any],
+        *,
         differentiable: bool = False,
+        compute_dtype: Any = None,
     ) -> tuple[Plan, Problem, Array | None]:
-        arrays = check(self.name, x, W, b, weights, block, class_axis)
+        arrays = check(self.name, x, W, b, weights, block, class_axis, compute_dtype)
         words, numbers = part_options(self.loss, options, arrays.W.shape[0], arrays.wide)
         read = self.read_targets(
             targets, arrays.x.shape[0], arrays.W.shape[0], class_axis, arrays.wide
@@ -257,3 +310,31 @@ def _total_backward(
 
 
 _total.defvjp(_total_forward, _total_backward)
+
+
+def updated(
+    rule: Rule,
+    plan: Plan,
+    problem: Problem,
+    w: Array | None,
+    parts: Any,
+    change: Change,
+    when: Array,
+) -> Updated:
+    """`Head.update` of checked arguments: one sweep where the loss comes with it, else two."""
+    w = jnp.ones(problem.x.shape[:1], problem.wide) if w is None else w
+    x = jnp.where((w == 0)[:, None], 0, problem.x)  # 0 * NaN would reach dW
+    known = problem.targets.known
+    factor = w if known is None else jnp.where(w == 0, 0, w * known)
+    if rule.both is not None:
+        start = zeros(w.shape, problem.wide, x, problem.W)
+        tile = rule.both(plan, problem)
+    else:
+        losses, facts = rule.forward(plan, problem._replace(x=x))
+        start, tile = None, rule.delta(plan, problem, facts)
+    dx, parts, found = updating.run(plan, x, factor, tile, parts, change, start, when)
+    losses = losses if found is None else found
+    if plan.class_axis is not None:
+        dx = lax.psum(dx, plan.class_axis)
+        losses = losses if found is None else lax.psum(losses, plan.class_axis)
+    return Updated(jnp.where(w == 0, 0, _known(losses, problem.targets)), dx, parts)

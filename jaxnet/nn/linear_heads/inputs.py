@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike
 
 from jaxnet.errors import UserError
@@ -41,6 +42,7 @@ def check(
     weights: ArrayLike | None,
     block: int | None,
     class_axis: str | None,
+    compute_dtype: Any = None,
 ) -> Arrays:
     """The arrays, or the error that says which of them does not fit.
 
@@ -69,7 +71,7 @@ def check(
             f"check_vma=True) with W's in_specs P({class_axis!r}, None). With check_vma=False the "
             "gradients would not be summed over the devices"
         )
-    x = x.astype(jnp.promote_types(x.dtype, W.dtype))
+    x = x.astype(compute_dtype or np.promote_types(x.dtype, W.dtype))
     if weights is None:
         return Arrays(x, W, b, None)
     w = jnp.asarray(weights).astype(wide_type(x.dtype))

@@ -133,16 +133,32 @@ class Gradients(NamedTuple):
 
 # tile :: (z, rows, labels) -> (losses of the rows or None, delta), both of this tile
 Tile: TypeAlias = Callable[[Array, Span, Span], tuple[Array | None, Array]]
+# read :: (held, labels) -> (W, b), of the labels; write :: (held, labels, dW, db) -> held
+Read: TypeAlias = Callable[[Any, Span], tuple[Array, Array]]
+Write: TypeAlias = Callable[[Any, Span, Array, Array], Any]
 
 
-def gradients(
-    plan: Plan, x: Array, W: Array, b: Array, factor: Array, tile: Tile, losses: Array | None = None
-) -> Gradients:
+class Sweep(NamedTuple):
+    """What a sweep over the labels carries.
+
+    Attributes:
+        held: what is read and written block by block. x: dX so far, (m, H).
+        losses: so far, (m,); None where the tiles have none.
+    """
+
+    held: Any
+    x: Array
+    losses: Any
+
+
+def sweep(
+    plan: Plan, x: Array, factor: Array, tile: Tile, read: Read, write: Write, start: Sweep, K: int
+) -> Sweep:
     """delta factor, projected on x and W tile by tile: 6 m H K operations with the logits.
 
     The factors of the rows (cotangents, weights) enter before the projection; a factor of 0 takes
     the row out, whatever is in it. delta is narrowed to the type of the products, all sums are
-    float32 or wider, and each block of dW is written once, in place.
+    float32 or wider, and each block of labels is written once, when its gradient is whole.
     """
     wide = wide_type(x.dtype)
     present = factor != 0
@@ -160,21 +176,32 @@ def gradients(
             carry.losses if found is None else rows.add(carry.losses, found),
         )
 
-    def one_block(labels: Span, carry: Gradients) -> Gradients:
-        block = labels.of(W), labels.of(b)
-        start = carry._replace(
-            W=zeros(block[0].shape, wide, x, W), b=zeros(block[1].shape, wide, x, W)
-        )
-        done = over(x.shape[0], plan.rows, lambda rows, c: one_tile(rows, labels, block, c), start)
-        return done._replace(
-            W=labels.put(carry.W, done.W.astype(W.dtype)),
-            b=labels.put(carry.b, done.b.astype(b.dtype)),
-        )
+    def one_block(labels: Span, carry: Sweep) -> Sweep:
+        block = read(carry.held, labels)
+        dW, db = (zeros(part.shape, wide, x, carry.x) for part in block)
+        begin = Gradients(carry.x, dW, db, carry.losses)
+        done = over(x.shape[0], plan.rows, lambda rows, c: one_tile(rows, labels, block, c), begin)
+        return Sweep(write(carry.held, labels, done.W, done.b), done.x, done.losses)
 
-    start = Gradients(
-        zeros(x.shape, wide, x, W),
-        zeros(W.shape, W.dtype, x, W),
-        zeros(b.shape, b.dtype, x, W),
+    return over(K, plan.labels, one_block, start)
+
+
+def gradients(
+    plan: Plan, x: Array, W: Array, b: Array, factor: Array, tile: Tile, losses: Array | None = None
+) -> Gradients:
+    """dX, dW and db of a `sweep`, dW and db as a whole."""
+
+    def write(held: Any, labels: Span, dW: Array, db: Array) -> Any:
+        whole = zip(held, (dW.astype(W.dtype), db.astype(b.dtype)), strict=True)
+        return tuple(labels.put(*both) for both in whole)
+
+    start = Sweep(
+        tuple(zeros(part.shape, part.dtype, x, W) for part in (W, b)),
+        zeros(x.shape, wide_type(x.dtype), x, W),
         losses,
     )
-    return over(W.shape[0], plan.labels, one_block, start)
+    done = sweep(
+        plan, x, factor, tile, lambda _, at: (at.of(W), at.of(b)), write, start, W.shape[0]
+    )
+    dW, db = done.held
+    return Gradients(done.x, dW, db, done.losses)
