@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from jaxnet.nn.linear_heads.head import Head, Problem, Rule
 from jaxnet.nn.linear_heads.targets import all_classes, read_labels
-from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, logits, over
+from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, read
 from jaxnet.nn.linear_heads.varying import zeros
 from jaxnet.nn.losses import categorical_cross_entropy
 from jaxnet.nn.losses.sigmoid import times
@@ -101,18 +101,13 @@ def _first_sweep(plan: Plan, problem: Problem) -> Seen:
     smoothed = "label_smoothing" in problem.options
     v = _class_weights(problem)
 
-    def block(labels: Span, seen: Seen) -> Seen:
-        W_block, b_block = labels.of(W), labels.of(b)
+    def tile(z: Array, rows: Span, labels: Span, seen: Seen) -> Seen:
         v_block = labels.of(v) if smoothed else None
+        found = _of_tile(z, rows.of(problem.targets.values), labels, v_block)
+        return jax.tree.map(rows.put, seen, _merge(jax.tree.map(rows.of, seen), found))
 
-        def rows_of(rows: Span, seen: Seen) -> Seen:
-            y = rows.of(problem.targets.values)
-            found = _of_tile(logits(rows.of(x), W_block, b_block), y, labels, v_block)
-            return jax.tree.map(rows.put, seen, _merge(jax.tree.map(rows.of, seen), found))
-
-        return over(x.shape[0], plan.rows, rows_of, seen)
-
-    return over(W.shape[0], plan.labels, block, _nothing(problem, smoothed))
+    found: Seen = read(plan, x, W, b, tile, _nothing(problem, smoothed))
+    return found
 
 
 def _across(seen: Seen, axis: str) -> Seen:

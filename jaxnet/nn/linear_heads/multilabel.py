@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from jaxnet.nn.linear_heads.head import Head, Problem, Rule
 from jaxnet.nn.linear_heads.targets import all_classes, answers, read_answers
-from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, logits, over
+from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, read
 from jaxnet.nn.linear_heads.varying import zeros
 from jaxnet.nn.losses import multilabel_cross_entropy
 from jaxnet.nn.losses.sigmoid import by_label, coefficients
@@ -52,16 +52,10 @@ def _forward(plan: Plan, problem: Problem) -> tuple[Array, None]:
     x, W, b = problem.x, problem.W, problem.b
     tile = _tile(plan, problem)
 
-    def block(labels: Span, losses: Array) -> Array:
-        W_block, b_block = labels.of(W), labels.of(b)
+    def add(z: Array, rows: Span, labels: Span, losses: Array) -> Array:
+        return rows.add(losses, jnp.sum(tile(z, rows, labels)[0], axis=1))
 
-        def rows_of(rows: Span, losses: Array) -> Array:
-            value, _ = tile(logits(rows.of(x), W_block, b_block), rows, labels)
-            return rows.add(losses, jnp.sum(value, axis=1))
-
-        return over(x.shape[0], plan.rows, rows_of, losses)
-
-    losses = over(W.shape[0], plan.labels, block, zeros(x.shape[:1], problem.wide, x, W))
+    losses = read(plan, x, W, b, add, zeros(x.shape[:1], problem.wide, x, W))
     return losses if plan.class_axis is None else lax.psum(losses, plan.class_axis), None
 
 

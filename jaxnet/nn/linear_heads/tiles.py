@@ -122,6 +122,20 @@ def _product(left: Array, right: Array, i: int, j: int) -> Array:
     return lax.dot_general(left, right, (((i,), (j,)), ((), ())), preferred_element_type=wide)
 
 
+def read(plan: Plan, x: Array, W: Array, b: Array, tile: Callable[..., Any], carry: Any) -> Any:
+    """carry = tile(z, rows, labels, carry) for every tile, block of labels by block of labels."""
+
+    def one_block(labels: Span, carry: Any) -> Any:
+        W_block, b_block = labels.of(W), labels.of(b)
+
+        def one_tile(rows: Span, carry: Any) -> Any:
+            return tile(logits(rows.of(x), W_block, b_block), rows, labels, carry)
+
+        return over(x.shape[0], plan.rows, one_tile, carry)
+
+    return over(W.shape[0], plan.labels, one_block, carry)
+
+
 class Gradients(NamedTuple):
     """dX (m, H), dW (K, H), db (K,) and, where asked for, the losses (m,)."""
 
