@@ -176,7 +176,7 @@ def _plan(config: Config, data: Dataset) -> Plan:
         epochs=given.epochs,
         stopping=stopping,
         most_skipped=given.skip_limit if given.on_nan == "skip" else 0,
-        every_steps=config.checkpoints.every_steps,
+        every_steps=config.checkpoints.multiples,
     )
 
 
@@ -214,6 +214,7 @@ def memory_needs(job: Job, data: Dataset) -> needs.Needs:
         other_rows=len(data.x_test),
         embeddings=job.embeddings,
         numeric=job.numeric,
+        keeps_best=job.plan.stopping is not None,
     )
 
 

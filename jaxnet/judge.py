@@ -17,6 +17,7 @@ from jaxnet.errors import NonFiniteError
 from jaxnet.job import Job
 from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
+from jaxnet.polling import at_once
 from jaxnet.training import evaluate, evaluation, importance, proof
 from jaxnet.training.calibration import Calibration, before_after, fit_temperature
 from jaxnet.training.fit import Fitted
@@ -65,26 +66,28 @@ def judge(
         for part, (x, _) in parts.items()
     }
     refuse_not_finite(fitted, *logits.values())
-    scaling = calibrate(config, job, logits["validation"], data.y_val)
+    with at_once(poll):
+        scaling = calibrate(config, job, logits["validation"], data.y_val)
     temperature = scaling.temperature if scaling is not None else 1.0
     p = {part: probabilities(job, z, temperature) for part, z in logits.items()}
-    decision = decide(config, p["validation"], data.y_val)
-    summaries = {
-        part: evaluation.summarise(
-            job.task.name,
-            p[part],
-            y,
-            thresholds=decision.thresholds,
-            names=data.schema["class_names"],
-            with_curves=part != "train",
-        )
-        for part, (_, y) in parts.items()
-    }
-    changed = {
-        part: before_after(job.task.name, logits[part], y, temperature)
-        for part, (_, y) in parts.items()
-        if scaling is not None and scaling.fitted and part != "train" and len(y)
-    }
+    with at_once(poll):
+        decision = decide(config, p["validation"], data.y_val)
+        summaries = {
+            part: evaluation.summarise(
+                job.task.name,
+                p[part],
+                y,
+                thresholds=decision.thresholds,
+                names=data.schema["class_names"],
+                with_curves=part != "train",
+            )
+            for part, (_, y) in parts.items()
+        }
+        changed = {
+            part: before_after(job.task.name, logits[part], y, temperature)
+            for part, (_, y) in parts.items()
+            if scaling is not None and scaling.fitted and part != "train" and len(y)
+        }
     explained = _NOT
     if config.report:
         explained = _explain(config, job, data, parts, fitted, logits, temperature, poll)

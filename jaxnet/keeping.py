@@ -109,13 +109,9 @@ class Keeper:
                 stop.saved = str(self._run.path)
 
     def _is_due(self, now: Snapshot) -> bool:
-        given, step = self._settings, int(now.state.step)
-        if (
-            given.every_steps is not None
-            and step // given.every_steps > self._step // given.every_steps
-        ):
+        step, seconds = int(now.state.step), self._settings.every_seconds
+        if any(step // each > self._step // each for each in self._settings.multiples):
             return True
-        seconds = given.every_seconds
         return seconds is not None and self._clock() - self._time >= seconds
 
 

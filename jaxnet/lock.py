@@ -34,7 +34,7 @@ _SECONDS_BETWEEN = 0.05
 _LONGEST = 4096  # bytes of a holder's own words that are read
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_held: set[int] = set()
+_held: dict[int, Path] = {}
 
 
 class Held(RunDirectoryError):
@@ -60,7 +60,8 @@ class Holder(NamedTuple):
 def hold(path: Path, *, command: str) -> Iterator[str | None]:
     """Hold the lock file of a run directory; yields a warning where nothing can be locked.
 
-    Processes started meanwhile do not hold it. The file stays.
+    Processes started meanwhile do not hold it. The file stays. Somebody may take it away, with its
+    directory say: `lost` tells.
 
     Args:
         path: the lock file; its directory exists.
@@ -111,6 +112,21 @@ def holder(path: Path) -> Holder | None:
     return said if (_may_live(said) if held is None else held) else None
 
 
+def lost(path: Path) -> Path | None:
+    """The directory above a path whose lock this process took and that is not there any more.
+
+    It was removed, renamed or replaced: what stands at its name now may be another run's. None:
+    nothing above the path was locked, or the lock is in its place.
+
+    Args:
+        path: what is about to be written.
+    """
+    for descriptor, file in _held.items():
+        if path.is_relative_to(file.parent) and not _is_at(descriptor, file):
+            return file.parent
+    return None
+
+
 @contextlib.contextmanager
 def briefly(descriptor: int) -> Iterator[None]:
     """Wait for an open file and have it alone for a moment; without locks, just go on.
@@ -134,19 +150,19 @@ def briefly(descriptor: int) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[int]:
     """The file to lock, made where there is none; closing it frees the lock."""
     descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-    _held.add(descriptor)
+    _held[descriptor] = path
     try:
         yield descriptor
     finally:
         if descriptor in _held:  # not in a child made by a fork: there it is closed already
-            _held.discard(descriptor)
+            del _held[descriptor]
             os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -193,8 +209,13 @@ def _take(descriptor: int, path: Path) -> str | None:
         time.sleep(_SECONDS_BETWEEN)  # time for the one who has it to sign
         if _is_held(descriptor):
             break
-    raise Held(
-        f"{path.parent}: a run is under way in this directory: {_read(descriptor)}; "
+    raise held(path, _read(descriptor))
+
+
+def held(path: Path, holder: Holder) -> Held:
+    """The error that says who holds a lock file."""
+    return Held(
+        f"{path.parent}: a run is under way in this directory: {holder}; "
         "wait for it, or name another directory: --run-dir DIR"
     )
 
@@ -273,7 +294,7 @@ def _let_go() -> None:
     """In a child made by a fork: the parent's death alone frees the lock."""
     while _held:
         with contextlib.suppress(OSError):
-            os.close(_held.pop())
+            os.close(_held.popitem()[0])
 
 
 if hasattr(os, "register_at_fork"):

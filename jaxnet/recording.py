@@ -74,11 +74,9 @@ def write_beginning(
     config: Config,
     data: Dataset,
     remarks: Sequence[Remark],
-    *,
-    fresh: bool,
 ) -> None:
     """What a run is asked to do and on which rows; a run that goes on may have another length."""
-    if fresh:
+    if not directory.config.is_file():  # as it was given when the run began
         records.write_text(directory.config, config.text)
     records.write_text(directory.resolved_config, dump_yaml(config))
     # Of a run that goes on these are the same, and may have been lost.

@@ -1,7 +1,8 @@
 """What a run directory holds to go on from, and whether a config and its data fit to it.
 
 Resume rules
-1. A finished run is finished, unless more epochs are asked for or something it left is lost.
+1. A finished run is finished, unless more epochs are asked for or something it left is lost
+   (`jaxnet.finished`).
 2. Every kept checkpoint is verified; the newest good one counts, and damaged ones are named.
 3. Without a good checkpoint the run starts from its beginning, and says so: it ends with the same
    bits.
@@ -24,7 +25,7 @@ from jaxnet.config.changes import plain_values, refuse_changes
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import CheckpointError, JaxnetError, RunDirectoryError
 from jaxnet.job import registered_losses
-from jaxnet.outputs import checkpoints, model_file, records, run_directory
+from jaxnet.outputs import checkpoints, records, run_directory
 from jaxnet.outputs.checkpoint_file import Checkpoint
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.snapshot import Snapshot, unpack
@@ -69,49 +70,6 @@ def _hash_of_arrays(data: Dataset) -> str:
     return digest.hexdigest()
 
 
-def finished(
-    run: RunDirectory, config: Config, warn: Callable[[str], None]
-) -> dict[str, Any] | None:
-    """The metrics of a run that has nothing left to do; None where something is.
-
-    Of what it left, a file that is missing or damaged is something: it is made again. Damaged
-    checkpoints are told, and stay: nothing is left to go on with from them.
-
-    Raises:
-        ConfigError: the config differs from the one that the run began with.
-    """
-    try:
-        metrics = _results(run)
-        began = plain_values(load_recorded(run, check_files=False))
-        ran = len(records.read_lines(run.epochs))
-    except JaxnetError:
-        return None
-    if metrics is None or (config.report and not run.report.is_file()):
-        return None
-    refuse_changes(began, config, epochs_run=ran, where=str(run.path))
-    if config.training.epochs > began["training"]["epochs"]:
-        return None
-    _tell_damaged(checkpoints.survey(run.checkpoints).reasons, warn)
-    return metrics
-
-
-def _results(run: RunDirectory) -> dict[str, Any] | None:
-    """The metrics of a run that says it has finished and left all that it should; else None."""
-    status = records.read_json(run.status)
-    if not isinstance(status, dict) or status.get("state") != "finished":
-        return None
-    model = model_file.load(run.model)
-    if model.schema not in (None, records.digest(records.read_json(run.schema))):
-        return None
-    records.read_json(run.evaluation)
-    metrics = records.read_json(run.metrics)
-    if not isinstance(metrics, dict):
-        return None
-    parts = {part: one for part, one in metrics.items() if part != "details"}
-    whole = parts and all(isinstance(one, dict) for one in parts.values())
-    return parts if whole else None
-
-
 def load_recorded(run: RunDirectory, *, check_files: bool = True) -> Config:
     """The config that a run began with.
 
@@ -122,31 +80,40 @@ def load_recorded(run: RunDirectory, *, check_files: bool = True) -> Config:
     return load_config(recorded, extra_losses=registered_losses(), check_files=check_files)
 
 
-def find(run: RunDirectory, warn: Callable[[str], None]) -> Earlier | None:
+def find(
+    run: RunDirectory, warn: Callable[[str], None], *, poll: Callable[[], None] = lambda: None
+) -> Earlier | None:
     """The newest good checkpoint; damaged ones are told.
+
+    Args:
+        poll: called before each file.
 
     Raises:
         CheckpointError: they were written by a version whose checkpoints this one does not read.
     """
-    survey = checkpoints.survey(run.checkpoints)
+    survey = checkpoints.survey(run.checkpoints, poll=poll)
     for name in survey.foreign:  # its steps are not lost, so they are not to be made again
         raise CheckpointError(
             f"{run.checkpoints / name}: {survey.reasons[name]}, or start a new run with "
             "--run-dir DIR"
         )
-    _tell_damaged(survey.reasons, warn)
+    tell_damaged(survey.reasons, warn)
     if survey.newest is None or survey.name is None:
-        if survey.damaged:
-            warn(f"{run.path}: no good checkpoint is left; the run starts from its beginning")
-        elif run.resolved_config.is_file():
-            warn(f"{run.path} {NO_CHECKPOINT}")
         return None
     if survey.damaged:
         warn(f"going on from {survey.name}")
     return Earlier(survey.name, survey.newest)
 
 
-def _tell_damaged(reasons: Mapping[str, str], warn: Callable[[str], None]) -> None:
+def starts_over(run: RunDirectory) -> str | None:
+    """What to say of a run that was begun and has no good checkpoint; None of a new one."""
+    if checkpoints.any_in(run.checkpoints):
+        return f"{run.path}: no good checkpoint is left; the run starts from its beginning"
+    return f"{run.path} {NO_CHECKPOINT}" if run.resolved_config.is_file() else None
+
+
+def tell_damaged(reasons: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    """Name each damaged checkpoint, with what is wrong with it."""
     for name, reason in reasons.items():
         warn(f"checkpoint {name} is damaged ({reason})")
 
@@ -164,7 +131,7 @@ def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | N
             _check_recorded(run, config, data)
         return
     facts = earlier.facts
-    refuse_changes(facts["config"], config, epochs_run=facts["epochs"], where=where)
+    refuse_changes(facts["config"], config, where=where)
     now = identity(config, data)
     if facts["classes"] != now["classes"]:
         raise _other_data(
@@ -195,7 +162,7 @@ def _check_recorded(run: RunDirectory, config: Config, data: Dataset) -> None:
         began = plain_values(load_recorded(run, check_files=False))
     except JaxnetError:
         return  # killed before its config was whole
-    refuse_changes(began, config, epochs_run=0, where=str(run.path))
+    refuse_changes(began, config, where=str(run.path))
     try:
         then = records.read_json(run.schema)
     except RunDirectoryError:
@@ -238,7 +205,7 @@ def _some(names: list[str], most: int = 10) -> str:
 
 
 def snapshot_of(earlier: Earlier, like: State) -> Snapshot:
-    """The snapshot of a checkpoint.
+    """The snapshot of a checkpoint, whose arrays are let go: it is asked for once.
 
     Args:
         like: the first state of the run.
@@ -247,9 +214,11 @@ def snapshot_of(earlier: Earlier, like: State) -> Snapshot:
         CheckpointError: an array is not what this network has.
     """
     try:
-        return unpack(earlier.checkpoint.arrays, earlier.facts, like)
+        found = unpack(earlier.checkpoint.arrays, earlier.facts, like)
     except CheckpointError as error:
         raise CheckpointError(
             f"checkpoint {earlier.name}: {error}; it was written by jaxnet "
             f"{earlier.facts.get('jaxnet')}, and this is {__version__}"
         ) from None
+    earlier.checkpoint.arrays.clear()  # they would be held beside the state until the run ends
+    return found

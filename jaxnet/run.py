@@ -6,11 +6,11 @@ import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxnet import lock
+from jaxnet import finished, lock, opening
 from jaxnet import resume as resuming
 from jaxnet.config import Config, load_config
 from jaxnet.data import dataset
@@ -112,26 +112,53 @@ def train(
     begun = time.perf_counter()
     calling = calling or Calling(progress, deterministic=deterministic)
     config = _load(config, run_dir, resume, overrides)
-    earlier_run = RunDirectory(Path(run_dir)) if resume and run_dir is not None else None
-    if earlier_run and (metrics := resuming.finished(earlier_run, config, calling.warn)):
-        return Run(earlier_run.path, metrics, had_finished=True)
+    if run_dir is not None and resume:
+        earlier = RunDirectory(Path(run_dir))
+        if left := finished.look(earlier, config, calling.warn, poll=calling.poll):
+            return _had_finished(earlier, left, calling)
+    opening.look(run_dir, resume=resume)
     config = load_config(config, extra_losses=registered_losses())  # its files are needed now
     reading = time.perf_counter()
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
     calling.poll()
-    with _taken(run_dir, resume, config.name, calling) as (directory, remarks):
-        earlier = _earlier(directory, config, data, calling.warn) if resume else None
-        remarks += _prepared(directory, config, job, data, earlier, calling)
-        if not resume:
-            run_directory.claim(directory)
-        with recorded(directory, calling.command, earlier), _memory_in_words(job, data):
-            fitted = _trained(directory, config, job, data, earlier, remarks, calling)
-            with _resumable(directory):
-                metrics = _judged(directory, config, job, data, fitted, seconds, calling)
-                _told_and_drawn(directory, config, fitted, seconds, begun, calling)
+    names = {"name": config.name, "command": calling.command}
+    with opening.taken(run_dir, resume=resume, **names) as (directory, remarks):
+        metrics = _run(directory, config, job, data, resume, remarks, seconds, begun, calling)
     return Run(directory.path, metrics)
+
+
+def _run(
+    directory: RunDirectory,
+    config: Config,
+    job: Job,
+    data: Dataset,
+    resume: bool,
+    remarks: Sequence[Remark],
+    seconds: dict[str, float],
+    begun: float,
+    calling: Calling,
+) -> Metrics:
+    """All of a run in a directory of its own."""
+    earlier = _earlier(directory, config, data, calling) if resume else None
+    remarks = [*remarks, *_prepared(directory, config, job, data, earlier, calling)]
+    if not resume:
+        run_directory.claim(directory)
+    with recorded(directory, calling.command, earlier), _memory_in_words(job, data):
+        fitted = _trained(directory, config, job, data, earlier, remarks, calling)
+        with _resumable(directory):
+            metrics = _judged(directory, config, job, data, fitted, seconds, calling)
+            _told_and_drawn(directory, config, fitted, seconds, begun, calling)
+    return metrics
+
+
+def _had_finished(run: RunDirectory, left: finished.Finished, calling: Calling) -> Run:
+    """A finished run, with a report if it shall have one."""
+    if left.draw:
+        with lock.hold(run.lock, command=calling.command):
+            report.write(run, poll=calling.poll)
+    return Run(run.path, left.metrics, had_finished=True)
 
 
 def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) -> Config:
@@ -153,39 +180,15 @@ def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) 
     )
 
 
-@contextmanager
-def _taken(
-    run_dir: str | Path | None, resume: bool, name: str, calling: Calling
-) -> Iterator[tuple[RunDirectory, list[Remark]]]:
-    """A directory that no other process trains in, and what there is to say of that.
-
-    One that was made for a run that then did not begin goes again.
-    """
-    new = run_dir is None or not Path(run_dir).exists()
-    if run_dir is None:
-        directory = run_directory.create_default(name)
-    else:
-        directory = run_directory.make(run_dir)
-        if not resume and lock.holder(directory.lock) is None:
-            run_directory.check_free(directory)  # before the lock file there is written
-    with lock.hold(directory.lock, command=calling.command) as doubt:
-        try:
-            yield directory, [Remark("warning", doubt)] if doubt else []
-        except BaseException:
-            if new and not run_directory.ours(directory):
-                with suppress(OSError):  # while it is locked: nobody can have taken it
-                    directory.lock.unlink()
-                    directory.path.rmdir()
-            raise
-
-
 def _earlier(
-    directory: RunDirectory, config: Config, data: Dataset, warn: Callable[[str], None]
+    directory: RunDirectory, config: Config, data: Dataset, calling: Calling
 ) -> Earlier | None:
     """What there is to go on from, once it is known to fit."""
     run_directory.check_resumable(directory)
     run_directory.clear_temporary(directory)
-    earlier = resuming.find(directory, warn)
+    earlier = resuming.find(directory, calling.warn, poll=calling.poll)
+    if earlier is None and (said := resuming.starts_over(directory)):
+        calling.warn(said)
     resuming.check(directory, config, data, earlier)
     return earlier
 
@@ -221,7 +224,9 @@ def _ready(
             threads.pin(threads.choose(job.widths, job.program.batch_size))
     began = then is not None and then["platform"] != "cpu" and then["deterministic"]
     if calling.deterministic or began:
-        yield Remark("note", determinism.ask())
+        with suppress(UserError) if not calling.deterministic else nullcontext():
+            # Of a run that goes on without being asked again the difference is told below.
+            yield Remark("note", determinism.ask())
     enable_compilation_cache()
     yield from (Remark("warning", doubt) for doubt in selfcheck())
     memory.check(memory_needs(job, data))
@@ -242,7 +247,7 @@ def _trained(
 ) -> Fitted:
     """Train from the beginning or from a checkpoint, and leave a checkpoint of the end."""
     start = _start(config, job, data, earlier)
-    write_beginning(directory, config, data, remarks, fresh=earlier is None)
+    write_beginning(directory, config, data, remarks)
     records.rewrite_epochs(directory, start.records)
     facts = {**resuming.identity(config, data), "machine": determinism.facts()}
     saved = earlier is not None

@@ -150,7 +150,7 @@ def test_a_loss_of_ones_own(tmp_path, monkeypatch):
 def test_parameters_that_have_grown_too_large(tmp_path):
     given = config(tmp_path)
     write_table(tmp_path, value=1)
-    given["optimizer"]["learning_rate"] = 3e38
+    given["optimizer"]["learning_rate"] = 1e15
     given["model"]["last_layer"] = "same"
     run, error = fails(tmp_path, given)
     found = debug(run)

@@ -200,7 +200,7 @@ def test_a_data_frame_is_read_by_name(finished):
 
 
 def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
-    overrides = {"optimizer.learning_rate": 1e38, "training.epochs": 1}
+    overrides = {"optimizer.learning_rate": 1e15, "training.epochs": 1}
     overrides |= {"training.batch_size": 1000, "model.last_layer": "same"}
     with pytest.raises(NonFiniteError, match="not finite after step 1"):
         jaxnet.train(small(), run_dir=tmp_path / "run", progress=False, **overrides)

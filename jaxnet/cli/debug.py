@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxnet.cli.output import emit, note
 from jaxnet.cli.parser import add_words, take_words
+from jaxnet.cli.signals import leaving
 
 if TYPE_CHECKING:
     from jaxnet.debugging import Debugged
@@ -50,12 +51,10 @@ def run(args: argparse.Namespace) -> int:
     run_directory.open_existing(directory)  # a mistake answers before jax is imported
     from jaxnet.debugging import debug
 
-    found = debug(
-        directory,
-        fit_threads=True,
-        poll=args.poll,
-        warn=lambda text: note(f"jaxnet: warning: {text}"),
-    )
+    with leaving():
+        found = debug(
+            directory, fit_threads=True, warn=lambda text: note(f"jaxnet: warning: {text}")
+        )
     show = found_as_json if args.json else found_as_text
     emit(show(directory, found))
     return 0

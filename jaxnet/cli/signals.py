@@ -7,12 +7,14 @@ would be swallowed, and the run would go on. A second signal leaves at once.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from jaxnet.errors import Stopped
 
@@ -21,31 +23,51 @@ AGAIN = "; give the same command again"  # said where nothing was saved
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Poll:
+    """Called now and then: it raises `Stopped` once a signal has come."""
+
+    def __init__(self) -> None:
+        self._caught: list[int] = []
+        self._polling = False
+
+    def __call__(self) -> None:
+        self._polling = True
+        if self._caught:
+            raise Stopped(self._caught[0])
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """See `jaxnet.polling.at_once`."""
+        self()
+        self._polling = False
+        try:
+            yield
+        finally:
+            self._polling = True
+
+    def notice(self, number: int) -> None:
+        """A signal has come."""
+        self._caught.append(number)
+        if not self._polling:
+            raise Stopped(number)
+
+
 @contextmanager
-def heard() -> Iterator[Callable[[], None]]:
-    """A function to call now and then: it raises `Stopped` once a signal has come.
+def heard() -> Iterator[Poll]:
+    """What to call now and then.
 
     A signal that the process was started to ignore stays ignored. Handlers are as before
     afterwards.
     """
+    poll = Poll()
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: None  # signals are the main thread's
+        yield poll  # signals are the main thread's
         return
-    caught: list[int] = []
-    polling = False
 
     def notice(number: int, _frame: FrameType | None) -> None:
         for each in before:  # a second one is the system's: it ends a long call at once too
-            signal.signal(each, signal.SIG_DFL)
-        caught.append(number)
-        if not polling:
-            raise Stopped(number)
-
-    def poll() -> None:
-        nonlocal polling
-        polling = True
-        if caught:
-            raise Stopped(caught[0])
+            signal.signal(each, _leave if os.getpid() == 1 else signal.SIG_DFL)
+        poll.notice(number)
 
     def unraisable(error: sys.UnraisableHookArgs) -> None:
         # Raised inside a callback of JAX, which lets nothing out: the next poll raises it again.
@@ -53,13 +75,40 @@ def heard() -> Iterator[Callable[[], None]]:
             shown_before(error)
 
     shown_before, sys.unraisablehook = sys.unraisablehook, unraisable
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    before = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, notice)
     try:
-        yield poll
+        with _handled(notice) as before:
+            yield poll
     finally:
         sys.unraisablehook = shown_before
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """A block of a command that has nothing to save and nothing to tidy: a signal ends it there."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _handled(_leave):
+        yield
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End the process here. The first process of a container would not hear SIG_DFL."""
+    what = b"interrupted" if number == signal.SIGINT else b"terminated"
+    with suppress(OSError):  # closed, say
+        os.write(2, b"jaxnet: error: " + what + AGAIN.encode() + b"\n")
+    os._exit(128 + number)
+
+
+@contextmanager
+def _handled(handler: Any) -> Iterator[dict[signal.Signals, Any]]:
+    """Both signals handled in a block; yields what handled them before."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {n: found for n, found in before.items() if found is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield before
+    finally:
+        for number, found in before.items():
+            signal.signal(number, found)

@@ -100,23 +100,23 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def refuse_changes(old: Mapping[str, Any], new: Config, *, epochs_run: int, where: str) -> None:
+def refuse_changes(old: Mapping[str, Any], new: Config, *, where: str) -> None:
     """Stop where a config does not go on with the run that recorded values belong to.
 
     Args:
         old: as `plain_values` gave it when the run began.
         new: the config to go on with.
-        epochs_run: epochs that the run has done; fewer cannot be asked for.
         where: the run directory, for the message.
 
     Raises:
         ConfigError: every key that cannot change, with both values and what to type.
     """
     problems = [_refusal(change) for change in changes(old, new) if not is_free(change.key)]
-    if new.training.epochs < epochs_run:
+    epochs = old.get("training", {}).get("epochs", 0)
+    if new.training.epochs < epochs:
         problems.append(
-            f"training.epochs: is {new.training.epochs}, but {epochs_run} epochs have run: "
-            f"type training.epochs={epochs_run} or more, {_ANEW}"
+            f"training.epochs: was {epochs}, is {new.training.epochs}; a resumed run may be "
+            f"longer, not shorter: type training.epochs={epochs} or more, {_ANEW}"
         )
     if problems:
         raise ConfigError([f"{where}: {problem}" for problem in problems])

@@ -167,6 +167,11 @@ class LossConfig(Section):
         return name
 
 
+# Times the largest gradient that is applied (3e18) it is far from what overflows: an update is
+# finite where its gradient is.
+MOST_RATE = 1e15
+
+
 class ScheduleConfig(Section):
     """How the learning rate changes over the run."""
 
@@ -190,9 +195,9 @@ class OptimizerConfig(Section):
 
     name: names.Optimizer = "adamw"
     """sgd, momentum, adam, adamw, lion, rmsprop or adagrad."""
-    learning_rate: Rate = 1e-3
+    learning_rate: Annotated[Rate, Field(le=MOST_RATE)] = 1e-3
     """Learning rate at the top of its schedule."""
-    weight_decay: NotNegative = 1e-4
+    weight_decay: Annotated[NotNegative, Field(le=1e3)] = 1e-4
     """Weight decay of the weights; adamw and lion keep it apart from the gradient."""
     momentum: BelowOne = 0.9
     """momentum: share of the last update that is kept."""
@@ -252,9 +257,15 @@ class CheckpointsConfig(Section):
     keep: Annotated[int, Field(ge=2, le=1_000_000)] = 3
     """Newest checkpoints that stay."""
     keep_every_steps: Size | None = None
-    """Checkpoints whose number of updates is a multiple of this stay too."""
+    """At multiples of this number of updates a checkpoint is written too, and stays."""
     keep_every_seconds: Seconds | None = None
     """The first checkpoint of each such span of training time stays too."""
+
+    @property
+    def multiples(self) -> tuple[int, ...]:
+        """Numbers of updates at whose multiples a checkpoint is written."""
+        given = (self.every_steps, self.keep_every_steps)
+        return tuple(each for each in given if each is not None)
 
 
 class CostConfig(Section):

@@ -17,6 +17,7 @@ from jaxnet.inference import pieces
 from jaxnet.inference.findings import Findings, Rows, summed_up
 from jaxnet.inference.model import Model, outputs
 from jaxnet.inference.pieces import Piece
+from jaxnet.polling import at_once
 from jaxnet.training.evaluation import summarise
 
 _TABLES = ("confusion", "per_class", "per_label")
@@ -64,16 +65,17 @@ def evaluate_file(
             p.append(outputs(model, piece.encoded.x, poll=poll))
             findings.add(piece.encoded)
             progress(findings.rows, piece.share)
-    true = labels()
-    findings.warnings.update(dict.fromkeys(true.warnings))
-    found = summarise(
-        model.task,
-        np.concatenate(p),
-        true.targets,
-        thresholds=model.thresholds,
-        names=model.schema["class_names"],
-        with_curves=False,
-    )
+    with at_once(poll):
+        true = labels()
+        findings.warnings.update(dict.fromkeys(true.warnings))
+        found = summarise(
+            model.task,
+            np.concatenate(p),
+            true.targets,
+            thresholds=model.thresholds,
+            names=model.schema["class_names"],
+            with_curves=False,
+        )
     return Evaluated(
         summed_up(model.encoder, findings),
         found["metrics"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -127,12 +127,15 @@ def save(
     return path
 
 
-def survey(directory: Path, kind: str = "last") -> Survey:
+def survey(
+    directory: Path, kind: str = "last", *, poll: Callable[[], None] = lambda: None
+) -> Survey:
     """Verify every checkpoint, of every kind, and read the newest good one of a kind.
 
     Args:
         directory: given to `save`; where there is none, nothing is found.
         kind: "last" or "best".
+        poll: called before each file; what it raises ends the survey.
 
     Raises:
         RunDirectoryError: the directory is there and cannot be listed.
@@ -146,6 +149,7 @@ def survey(directory: Path, kind: str = "last") -> Survey:
     newest, its_name, reasons, foreign = None, None, {}, []
     for each, names in found.items():
         for step, name in sorted(names.items(), reverse=True):
+            poll()
             try:
                 if each == kind and newest is None:
                     checkpoint = checkpoint_file.decode(checkpoint_file.read(directory / name))
@@ -158,6 +162,15 @@ def survey(directory: Path, kind: str = "last") -> Survey:
                     reasons[name] = str(error)
                     foreign += [name] if isinstance(error, OtherFormat) else []
     return Survey(newest, its_name, reasons, tuple(foreign))
+
+
+def any_in(directory: Path) -> bool:
+    """Whether there is a `last` file, good or not.
+
+    Args:
+        directory: given to `save`; it may be none.
+    """
+    return directory.is_dir() and bool(_steps(directory, "last"))
 
 
 def nearest(directory: Path, step: int) -> tuple[str, Checkpoint] | None:

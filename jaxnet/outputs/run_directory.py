@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.files import remove_leftovers, sync_directory
 
@@ -151,7 +152,10 @@ def make(path: Path | str) -> RunDirectory:
     """
     run = RunDirectory(Path(path))
     with _problems_are_the_users(run.path):
+        made = [each for each in (run.path, *run.path.parents) if not os.path.lexists(each)]
         os.makedirs(run.path, exist_ok=True)
+        for each in reversed(made):  # each name on the disk, in the directory that holds it
+            sync_directory(each.parent)
     return run
 
 
@@ -272,11 +276,17 @@ def writing(path: Path) -> Iterator[None]:
     """Turn a failure to write during a run into a `RunFailed` that says what to do.
 
     Args:
-        path: what is being written, for the message.
+        path: what is being written.
 
     Raises:
-        RunFailed: the disk is full, or the file cannot be written for another reason.
+        RunFailed: the disk is full, the file cannot be written for another reason, or the run's
+            directory was removed or replaced: what is at its name now is not ours to write to.
     """
+    if gone := lock.lost(path):
+        raise RunFailed(
+            f"{gone}: this directory was removed or replaced while the run was under way; nothing "
+            "more is written there; train into a new directory: --run-dir DIR"
+        )
     try:
         yield
     except OSError as error:

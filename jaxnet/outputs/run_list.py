@@ -162,9 +162,13 @@ def _two(metrics: Any) -> dict[str, float]:
 
 
 def _steps(last: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Of the last epoch and of the last checkpoint, which may lie in the next epoch."""
-    saved = [event.get("step") for event in events if event.get("event") == "checkpoint"]
-    return [last.get("step"), *saved[-1:]]
+    """Of the last epoch and of the last checkpoint, which may lie in the next epoch.
+
+    Where the run went on from an older one, or started over, that one counts.
+    """
+    telling = ("checkpoint", "resumed", "started")
+    stood = [event.get("step") for event in events if event.get("event") in telling]
+    return [last.get("step"), *stood[-1:]]
 
 
 def _productive(events: Sequence[Mapping[str, Any]]) -> float | None:

@@ -65,13 +65,13 @@ class Plan(NamedTuple):
         stopping: before that.
         most_skipped: steps that are not finite are left out, up to so many; 0: the first one stops
             the run.
-        every_steps: a stretch ends at every multiple of so many steps.
+        every_steps: a stretch ends at every multiple of each of these numbers of steps.
     """
 
     epochs: int
     stopping: Stopping | None = None
     most_skipped: int = 0
-    every_steps: int | None = None
+    every_steps: tuple[int, ...] = ()
 
 
 class Watch(NamedTuple):
@@ -263,13 +263,13 @@ def _epoch(loop: _Loop, now: Snapshot) -> Snapshot:
     return now
 
 
-def _to_multiple(step: int, of: int | None) -> int:
-    """Steps to the next multiple.
+def _to_multiple(step: int, of: Sequence[int]) -> int:
+    """Steps to the next multiple of one of the numbers.
 
-    >>> _to_multiple(13, 10), _to_multiple(20, 10)
-    (7, 10)
+    >>> _to_multiple(13, [10]), _to_multiple(20, [10, 7])
+    (7, 1)
     """
-    return np.iinfo(np.int32).max if of is None else of - step % of
+    return min((each - step % each for each in of), default=np.iinfo(np.int32).max)
 
 
 def _measured(loop: _Loop, now: Snapshot) -> Snapshot:

@@ -98,6 +98,7 @@ def estimate(
     numeric: tuple[int, int] = (0, 0),
     row_weights: bool = False,
     validation_weights: bool = False,
+    keeps_best: bool = True,
 ) -> Needs:
     """What training takes, by part; nothing is compiled and nothing allocated.
 
@@ -106,6 +107,7 @@ def estimate(
         task: its name, from which the size of the targets follows.
         rows: of the training part; `validation_rows` and `other_rows`, of the test say.
         row_weights, validation_weights: whether rows have weights.
+        keeps_best: whether the best parameters so far are kept beside the last, to stop early.
 
     >>> needs = estimate(Program("binary_cross_entropy"), (4, 8, 1), task="binary", rows=100)
     >>> needs.parameters == 4 * (4 * 8 + 8 + 8 + 1), needs.total > needs.parameters
@@ -122,7 +124,7 @@ def estimate(
     doubled = program.optimizer.name not in _IN_PLACE or program.optimizer.clip_norm is not None
     tables = count(state.params.tables)
     moments, average = count(state.moments), count(state.average)
-    best = parameters if validation_rows else 0
+    best = parameters if validation_rows and keeps_best else 0
     inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
     per_output = _per_output(program)
     forward = 0.7 * inputs + units + outputs * min(per_output, 5.0)  # numbers a row

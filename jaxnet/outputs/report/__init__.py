@@ -3,7 +3,7 @@
 Drawn from the files of the run directory alone; without network, script or outside fonts.
 """
 
-from jaxnet.outputs.report.page import render, write
+from jaxnet.outputs.report.page import is_whole, render, write
 from jaxnet.outputs.report.reading import Records, read
 
-__all__ = ["Records", "read", "render", "write"]
+__all__ = ["Records", "is_whole", "read", "render", "write"]

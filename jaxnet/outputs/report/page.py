@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def write(directory: RunDirectory, *, poll: Callable[[], None] = lambda: None) -
     path = directory.path / FILE
     write_text(path, render(read(directory), poll=poll))
     return path
+
+
+_END = "</html>\n"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a report and it has its end."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(-len(_END), os.SEEK_END)
+            return stream.read() == _END.encode()
+    except OSError:  # shorter than its end, too
+        return False
 
 
 def render(records: Records, *, poll: Callable[[], None] = lambda: None) -> str:
