@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
-import sys
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
@@ -29,8 +30,16 @@ def _fill_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
-def main() -> int:
-    """Run the command of this process, and return its exit code."""
+def _end(code: int) -> NoReturn:
+    """End the process, but for the destructors of native libraries: run while a thread of theirs is
+    still at its end, they abort it (`terminate called without an active exception`).
+    """
+    atexit._run_exitfuncs()
+    os._exit(code)
+
+
+def main() -> NoReturn:
+    """Run the command of this process, and end it with its exit code."""
     _fill_descriptors()
     numbers = [
         number
@@ -45,8 +54,8 @@ def main() -> int:
     code = run()
     for number in numbers:  # all is said: while Python tidies up, another one just ends it
         signal.signal(number, signal.SIG_DFL)
-    return code
+    _end(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

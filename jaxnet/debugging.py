@@ -157,8 +157,8 @@ def _as_the_file_has_it(found: Finding, data: Dataset) -> Finding:
 
     names = data.schema["inputs"]
     return found._replace(
-        rows=tuple(map(numbered, found.rows)),
-        batch=tuple(map(numbered, found.batch)),
+        rows=tuple(sorted(map(numbered, found.rows))),
+        batch=tuple(sorted(map(numbered, found.batch))),
         inputs=tuple(
             each._replace(row=numbered(each.row), name=str(names[each.column]))
             for each in found.inputs

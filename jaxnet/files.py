@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ def write_atomic(
     content: bytes | str,
     *,
     verify: Callable[[Path], object] | None = None,
+    put: Callable[[Path, Path], object] = os.replace,
 ) -> None:
     """Write `content` to `path`: beside it first, then renamed into place.
 
@@ -27,6 +29,7 @@ def write_atomic(
         path: the file; its directory must exist.
         content: all of its bytes, or its text.
         verify: is given the complete file before it gets its name, and raises to stop that.
+        put: gives the complete file its name; `put_new` never takes one that is taken.
 
     Raises:
         OSError: the directory is missing, not writable or full.
@@ -52,12 +55,31 @@ def write_atomic(
             os.close(descriptor)
         if verify is not None:
             verify(temporary)
-        os.replace(temporary, target)
+        put(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             os.unlink(temporary)
         raise
     sync_directory(target.parent)
+
+
+def put_new(temporary: Path, target: Path) -> None:
+    """Rename a file, unless its new name is taken.
+
+    Raises:
+        FileExistsError: it is.
+        OSError: it cannot be renamed.
+    """
+    try:
+        os.link(temporary, target)  # unlike a rename, it never replaces
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        os.replace(temporary, target)
+    else:
+        os.unlink(temporary)
 
 
 def sync_directory(directory: Path) -> None:

@@ -87,8 +87,8 @@ def _lost(run: RunDirectory, epochs: int | None) -> list[str]:
     Args:
         epochs: how many have run, where that is known.
     """
-    kept = (run.config, run.split, run.events, run.epochs)
-    lost = [path.name for path in kept if not os.path.isfile(path)]
+    lost = [path.name for path in (run.config, run.events) if not os.path.isfile(path)]
+    lost += records.changed_results(run)
     if run.epochs.name not in lost:
         try:
             lines = [line.get("epoch") for line in records.read_lines(run.epochs)]

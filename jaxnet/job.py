@@ -250,7 +250,7 @@ def train_job(
 
 def file_rows(data: Dataset, rows: Sequence[int]) -> list[int]:
     """Training rows by their place in the file they came from, counted from 0."""
-    return [int(data.rows.train[row]) for row in rows]
+    return sorted(int(data.rows.train[row]) for row in rows)
 
 
 def shown_rows(rows: Sequence[int], *, most: int = 10) -> str:

@@ -14,7 +14,7 @@ from jaxnet.config import Config
 from jaxnet.data.dataset import Dataset
 from jaxnet.data.splits import PARTS
 from jaxnet.errors import NonFiniteError
-from jaxnet.job import Job
+from jaxnet.job import Job, shown_rows
 from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
 from jaxnet.polling import at_once
@@ -65,7 +65,7 @@ def judge(
         part: evaluate.logits(fitted.params, x, network=job.program.network, poll=poll)
         for part, (x, _) in parts.items()
     }
-    refuse_not_finite(fitted, *logits.values())
+    refuse_not_finite(fitted, logits)
     with at_once(poll):
         scaling = calibrate(config, job, logits["validation"], data.y_val)
     temperature = scaling.temperature if scaling is not None else 1.0
@@ -189,17 +189,26 @@ def _explain(
     }
 
 
-def refuse_not_finite(fitted: Fitted, *logits: np.ndarray) -> None:
-    """A model that is not finite is never kept: its last update overflowed.
+def refuse_not_finite(fitted: Fitted, logits: Mapping[str, np.ndarray]) -> None:
+    """A model that is not finite, or whose outputs are not, is never kept.
+
+    Args:
+        logits: by part of the data.
 
     Raises:
-        NonFiniteError: parameters or logits are not finite; names the step.
+        NonFiniteError: names the step, and the rows whose outputs they are.
     """
-    numbers = (*embedding.named(fitted.params).values(), *logits)
-    if not all(np.isfinite(array).all() for array in numbers):
-        step = int(fitted.records[fitted.epoch - 1]["step"])
+    step = int(fitted.records[fitted.epoch - 1]["step"])
+    if not all(np.isfinite(array).all() for array in embedding.named(fitted.params).values()):
         raise NonFiniteError(
-            f"parameters or outputs are not finite after step {step}; "
-            "lower optimizer.learning_rate",
-            step=step,
+            f"parameters are not finite after step {step}; lower optimizer.learning_rate", step=step
         )
+    for part, z in logits.items():
+        rows = np.flatnonzero(~np.isfinite(z).all(axis=1)).tolist()
+        if rows:
+            raise NonFiniteError(
+                f"after step {step} the outputs of {len(rows)} {part} rows are not finite, among "
+                f"them those at the places {shown_rows(rows)} of that part (counted from 0): bound "
+                "their inputs (data.scale=robust), or lower optimizer.learning_rate",
+                step=step,
+            )

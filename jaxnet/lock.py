@@ -32,6 +32,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
 _TRIES = 40
 _SECONDS_BETWEEN = 0.05
 _LONGEST = 4096  # bytes of a holder's own words that are read
+_BEGINNING = b'{"pid": '
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _held: dict[int, Path] = {}
@@ -110,6 +111,27 @@ def holder(path: Path) -> Holder | None:
     finally:
         os.close(descriptor)
     return said if (_may_live(said) if held is None else held) else None
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuse a file that no run wrote, where a run would have its lock.
+
+    Args:
+        path: where the lock file is to be.
+
+    Raises:
+        RunDirectoryError: there is such a file.
+    """
+    try:
+        descriptor = _open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        said = os.read(descriptor, len(_BEGINNING))  # a crash may have cut it short
+    finally:
+        os.close(descriptor)
+    if not _BEGINNING.startswith(said):
+        raise _in_the_way(path, "somebody's own file")
 
 
 def lost(path: Path) -> Path | None:

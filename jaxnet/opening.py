@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jaxnet import lock
+from jaxnet.errors import UserError
 from jaxnet.outputs import run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.watching import Remark
@@ -18,13 +19,20 @@ def look(run_dir: str | Path | None, *, resume: bool) -> None:
     Raises:
         RunDirectoryError: a run is under way there, or something is there that is not to be
             overwritten.
+        UserError: the directory has no name.
     """
+    if run_dir is not None and not str(run_dir):
+        raise UserError("--run-dir is empty; name a directory, . for the one you are in")
     if run_dir is None or not Path(run_dir).is_dir():
         return
     directory = RunDirectory(Path(run_dir))
+    if not run_directory.ours(directory):
+        lock.refuse_other_file(directory.lock)
     if (holder := lock.holder(directory.lock)) is not None:
         raise lock.held(directory.lock, holder)
-    if not resume:
+    if resume:
+        run_directory.check_resumable(directory)
+    else:
         run_directory.check_free(directory)
 
 

@@ -111,7 +111,7 @@ def tell_end(directory: RunDirectory, fitted: Fitted, seconds: Mapping[str, floa
         seconds=seconds,
         productive=seconds["train"] + seconds["evaluate"],
     )
-    records.write_status(directory, "finished")
+    records.write_finished(directory)
 
 
 # What metrics.json says of a part beside its numbers.

@@ -97,6 +97,11 @@ def find(
             f"{run.checkpoints / name}: {survey.reasons[name]}, or start a new run with "
             "--run-dir DIR"
         )
+    for name in survey.damaged:
+        if (run.checkpoints / name).is_dir():  # a checkpoint of that step could not be written
+            raise CheckpointError(
+                f"{run.checkpoints / name}: a directory, where a checkpoint belongs; remove it"
+            )
     tell_damaged(survey.reasons, warn)
     if survey.newest is None or survey.name is None:
         return None

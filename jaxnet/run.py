@@ -112,7 +112,7 @@ def train(
     begun = time.perf_counter()
     calling = calling or Calling(progress, deterministic=deterministic)
     config = _load(config, run_dir, resume, overrides)
-    if run_dir is not None and resume:
+    if run_dir and resume:
         earlier = RunDirectory(Path(run_dir))
         if left := finished.look(earlier, config, calling.warn, poll=calling.poll):
             return _had_finished(earlier, left, calling)
@@ -163,11 +163,11 @@ def _had_finished(run: RunDirectory, left: finished.Finished, calling: Calling) 
 
 def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) -> Config:
     """The config that is asked for, or the one that the run to resume began with."""
-    if resume and run_dir is None:
+    if resume and not run_dir:
         raise UserError("resume needs the directory of the run: --run-dir DIR")
     here = None  # relative paths start at the config's directory
     if given is None:
-        if not resume or run_dir is None:
+        if not resume or not run_dir:
             raise UserError("train needs a config: its path, or a mapping of the same shape")
         given, here = run_directory.recorded_config(RunDirectory(Path(run_dir))), Path()
     # A finished run to resume has nothing left to read.
@@ -261,10 +261,24 @@ def _trained(
         try:
             fitted = train_job(job, data, start, watch)
         except NonFiniteError as error:
-            text = f"{error}; which operation: jaxnet debug {shlex.quote(str(directory.path))}"
-            raise NonFiniteError(text, step=error.step, rows=error.rows) from None
+            raise NonFiniteError(
+                f"{error}; {_after_a_bad_step(directory, config)}",
+                step=error.step,
+                rows=error.rows,
+            ) from None
     keeper.save(fitted.last)
     return fitted
+
+
+def _after_a_bad_step(directory: RunDirectory, config: Config) -> str:
+    """What to type: a run keeps its rate, so that resuming alone fails at the same step."""
+    path = shlex.quote(str(directory.path))
+    said = f"which operation: jaxnet debug {path}; a run with another rate: --run-dir DIR"
+    if config.training.on_nan == "skip":
+        return said
+    return (
+        f"{said}; without such steps: jaxnet train --run-dir {path} --resume training.on_nan=skip"
+    )
 
 
 @contextmanager

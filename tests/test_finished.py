@@ -64,6 +64,13 @@ def resumed(directory, **overrides):
         ("model/model.safetensors", b""),
         ("schema.json", None),
         ("evaluation.json", b"{"),
+        ("evaluation.json", b"{}"),
+        ("metrics.jsonl", None),
+        ("metrics.jsonl", b'{"epoch": 1, "step": 7}\n'),
+        ("split.csv", None),
+        ("split.csv", b"row,part\n"),
+        ("config.yaml", None),
+        ("events.jsonl", None),
     ],
 )
 def test_what_is_lost_of_a_finished_run_is_made_again(name, content, finished, place):
@@ -77,6 +84,32 @@ def test_what_is_lost_of_a_finished_run_is_made_again(name, content, finished, p
     for each in LEFT:
         assert (place / each).read_bytes() == (finished / each).read_bytes(), each
     assert resumed(place)[0].had_finished
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "split.csv", "config.yaml", "events.jsonl"])
+def test_what_cannot_be_made_again_is_named_and_nothing_is_trained(name, place):
+    shutil.rmtree(place / "checkpoints")
+    (place / name).unlink()
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    done, said = resumed(place)
+    assert done.had_finished
+    (text,) = said
+    assert f"{name} lost, and no checkpoint to make that again from" in text
+    after = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert after == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"<!DOCTYPE html>\n<html>"])
+def test_a_report_that_is_lost_is_drawn_from_what_is_there(content, place):
+    shutil.rmtree(place / "checkpoints")  # nothing could be trained again
+    if content is not None:
+        (place / "report.html").write_bytes(content)
+    done, said = resumed(place, report=True)
+    assert (done.had_finished, said) == (True, [])
+    assert report.is_whole(place / "report.html")
+    before = (place / "report.html").stat().st_mtime_ns
+    assert resumed(place, report=True)[0].had_finished
+    assert (place / "report.html").stat().st_mtime_ns == before
 
 
 def test_its_checkpoints_are_verified_too(place):

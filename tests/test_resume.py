@@ -127,7 +127,7 @@ def test_where_there_is_nothing_to_go_on_from_a_run_starts(what, whole, tmp_path
     if what != "absent":
         place.mkdir()
     if what == "lock alone":
-        (place / ".lock").write_text("{}")
+        (place / ".lock").write_text('{"pid": 1}')
     if what == "no checkpoints":
         stopped(config, place, 5)
         shutil.rmtree(place / "checkpoints")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jaxnet.cli.output import emit, note
 from jaxnet.cli.parser import add_words, take_words
 from jaxnet.errors import UserError
+from jaxnet.files import put_new, write_atomic
 
 if TYPE_CHECKING:
     from jaxnet.data.look import Column, Look
@@ -98,8 +99,18 @@ def _refuse_output(output: Path) -> None:
 
 def _write(output: Path, text: str) -> None:
     try:
-        with output.open("x", encoding="utf-8") as stream:  # x: never over another file
-            stream.write(text)
+        content = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(
+            "the name of the file holds bytes that are no text, which a config cannot name: "
+            "rename it first, or set PYTHONUTF8=1"
+        ) from None
+    try:
+        write_atomic(output, content, put=put_new)
+    except FileExistsError:
+        raise UserError(
+            f"{output}: exists already and is left as it is; name another file"
+        ) from None
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
 

@@ -39,5 +39,6 @@ def run(args: argparse.Namespace) -> int:
     found = run_directory.open_existing(directory)
     from jaxnet.outputs import report
 
-    emit(str(report.write(found)))
+    args.poll()  # from here on a signal is acted on where nothing is half done
+    emit(str(report.write(found, poll=args.poll)))
     return 0

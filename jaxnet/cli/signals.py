@@ -1,8 +1,10 @@
 """Ctrl-C and SIGTERM: noticed at once, acted on where nothing is half done.
 
-Until a command polls for the first time a signal ends it on the spot, for nothing has begun. From
-then on it is acted on between two compiled stretches: an exception raised inside a callback of JAX
-would be swallowed, and the run would go on. A second signal leaves at once.
+Until a command polls for the first time nothing has begun, and a signal does what it did before:
+it ends the process on the spot, without an exception, which in the midst of the import of a native
+module would end in a crash. From then on it is acted on between two compiled stretches: an
+exception raised inside a callback of JAX would be swallowed, and the run would go on. A second
+signal leaves at once.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ class Poll:
     """Called now and then: it raises `Stopped` once a signal has come."""
 
     def __init__(self) -> None:
+        self.begun = False
         self._caught: list[int] = []
-        self._polling = False
+        self._at_once = False
 
     def __call__(self) -> None:
-        self._polling = True
+        self.begun = True
         if self._caught:
             raise Stopped(self._caught[0])
 
@@ -39,16 +42,16 @@ class Poll:
     def at_once(self) -> Iterator[None]:
         """See `jaxnet.polling.at_once`."""
         self()
-        self._polling = False
+        self._at_once = True
         try:
             yield
         finally:
-            self._polling = True
+            self._at_once = False
 
     def notice(self, number: int) -> None:
         """A signal has come."""
         self._caught.append(number)
-        if not self._polling:
+        if self._at_once or not self.begun:
             raise Stopped(number)
 
 
@@ -64,7 +67,10 @@ def heard() -> Iterator[Poll]:
         yield poll  # signals are the main thread's
         return
 
-    def notice(number: int, _frame: FrameType | None) -> None:
+    def notice(number: int, frame: FrameType | None) -> None:
+        earlier = before[signal.Signals(number)]
+        if not poll.begun and callable(earlier):
+            earlier(number, frame)
         for each in before:  # a second one is the system's: it ends a long call at once too
             signal.signal(each, _leave if os.getpid() == 1 else signal.SIG_DFL)
         poll.notice(number)

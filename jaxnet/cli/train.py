@@ -64,6 +64,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the config, train it and print the metrics."""
     path, overrides = split_items(args.items)
+    if args.run_dir == "":
+        raise UsageError("--run-dir is empty; name a directory, . for the one you are in")
     if args.resume and args.run_dir is None:
         path, args.run_dir = None, _run_directory(path)
     if path is None and not args.resume:

@@ -147,7 +147,7 @@ def _decided(
     """Calibrated and tuned on the validation rows, if there are any."""
     program, y = job.program, data.y_val
     z = evaluate.logits(fitted.params, data.x_val, network=program.network)
-    judge.refuse_not_finite(fitted, z)
+    judge.refuse_not_finite(fitted, {"validation": z})
     scaling = judge.calibrate(config, job, z, y, weights)
     temperature = scaling.temperature if scaling is not None else 1.0
     p = judge.probabilities(job, z, temperature)

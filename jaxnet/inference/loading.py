@@ -19,6 +19,7 @@ from jaxnet.inference.model import Model
 from jaxnet.nn import activations, embedding
 from jaxnet.nn.embedding import Network
 from jaxnet.outputs import model_file, records, run_directory
+from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.tasks import TASKS, find_task
 
 _PRECISIONS = ("float32", "bfloat16", "float16")
@@ -40,10 +41,10 @@ def load(directory: str | Path) -> Model:
         raise RunDirectoryError(f"{run.path}: holds no model; {records.what_next(run)}")
     saved = model_file.load(run.model)
     schema = records.read_json(run.schema)
-    with _damage(run.model / model_file.DESCRIPTION):
+    with _damage(run, run.model / model_file.DESCRIPTION):
         _check_description(saved.description)
         network = _network(saved.description, saved.arrays)
-    with _damage(run.schema):
+    with _damage(run, run.schema):
         known = _ready(run.schema, schema)
         _check_schema(schema, known, saved.description)
         _need(saved.schema in (None, records.digest(schema)), "not the one that the model had")
@@ -51,7 +52,7 @@ def load(directory: str | Path) -> Model:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def _damage(run: RunDirectory, path: Path) -> Iterator[None]:
     """Whatever a damaged record makes go wrong, in words."""
     try:
         yield
@@ -60,7 +61,8 @@ def _damage(path: Path) -> Iterator[None]:
     except (JaxnetError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         why = f"no key {error}" if isinstance(error, KeyError) else str(error)
         raise RunDirectoryError(
-            f"{path}: damaged ({why}); restore the file from a copy, or train again"
+            f"{path}: damaged ({why}); restore the file from a copy, or make it again: "
+            f"{records.resuming_command(run)}"
         ) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -122,6 +123,7 @@ def load(directory: Path) -> SavedModel:
 
 
 def _damaged(path: Path, why: str) -> RunDirectoryError:
+    again = f"jaxnet train --run-dir {shlex.quote(str(path.parent.parent))} --resume"
     return RunDirectoryError(
-        f"{path}: damaged ({why}); restore the file from a copy, or train again"
+        f"{path}: damaged ({why}); restore the file from a copy, or make it again: {again}"
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jaxnet.errors import RunFailed, UserError
+from jaxnet.files import put_new
 from jaxnet.outputs import table_formats
 from jaxnet.outputs.table_formats import Sink
 
@@ -177,8 +178,13 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
         raise ValueError(f"rows of other types than the first ones: {error}") from error
 
 
-def _to_text(stream: IO[str]) -> Callable[[bytes], object]:
-    """Write UTF-8 to the bytes under a text stream, or text to one that has none."""
+def _to_text(stream: IO[str] | None) -> Callable[[bytes], object]:
+    """Write UTF-8 to the bytes under a text stream, or text to one that has none.
+
+    Where there is no stream (`>&-`) nobody wants it.
+    """
+    if stream is None:
+        return lambda data: None
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
         return lambda data: stream.write(data.decode("utf-8"))
@@ -200,6 +206,8 @@ def _problems(name: str) -> Problems:
             yield
         except BrokenPipeError:
             raise
+        except FileExistsError:
+            raise UserError(_exists(name)) from None
         except OSError as error:
             if error.errno in _FULL:
                 raise RunFailed(
@@ -222,11 +230,11 @@ def _refuse_target(target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise UserError(f"{target}: a folder; name a file")
     if not overwrite and os.path.lexists(target):
-        raise _exists(target)
+        raise UserError(_exists(str(target)))
 
 
-def _exists(target: Path) -> UserError:
-    return UserError(f"{target}: exists already and is left as it is; name another file")
+def _exists(name: str) -> str:
+    return f"{name}: exists already and is left as it is; name another file"
 
 
 @contextlib.contextmanager
@@ -243,7 +251,10 @@ def _beside(target: Path, overwrite: bool, problems: Problems) -> Iterator[IO[by
             file.flush()
             os.fsync(file.fileno())
             file.close()
-            _put(temporary, target, overwrite)
+            if overwrite:
+                os.replace(temporary, target)
+            else:
+                put_new(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             file.close()  # it tries once more to write what it holds
@@ -257,19 +268,3 @@ def _sink(target: Path, file: IO[bytes]) -> Sink:
     if name.endswith(".parquet"):
         return table_formats.parquet(file)
     return (table_formats.csv_gz if name.endswith(".gz") else table_formats.csv)(file.write)
-
-
-def _put(temporary: Path, target: Path, overwrite: bool) -> None:
-    """Give the file its name; without `overwrite`, only if nobody took the name meanwhile."""
-    if not overwrite:
-        try:
-            os.link(temporary, target)  # unlike a rename, it never replaces
-        except FileExistsError:
-            raise _exists(target) from None
-        except OSError:  # a file system without links
-            if os.path.lexists(target):
-                raise _exists(target) from None
-        else:
-            temporary.unlink()
-            return
-    os.replace(temporary, target)

@@ -131,6 +131,38 @@ def write_status(run: RunDirectory, state: State, **details: Any) -> None:
     write_json(run.status, {"state": state, "since": _now(), **details})
 
 
+def write_finished(run: RunDirectory) -> None:
+    """Write the status of a run that has finished, with the SHA-256 of what it left.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
+    write_status(run, "finished", sha256=_results(run))
+
+
+def changed_results(run: RunDirectory) -> list[str]:
+    """Names of results of a finished run that are missing or not what they were.
+
+    Raises:
+        RunDirectoryError: status.json cannot be read, or makes no sense.
+    """
+    said = _status(run).get("sha256")
+    now = _results(run)
+    kept = said if isinstance(said, dict) else {}  # versions before kept none
+    return [name for name, found in now.items() if found is None or kept.get(name, found) != found]
+
+
+def _results(run: RunDirectory) -> dict[str, str | None]:
+    """Name -> SHA-256 of each result that is made again from a checkpoint; None: missing."""
+    found: dict[str, str | None] = {}
+    for path in (run.schema, run.split, run.epochs, run.metrics, run.evaluation):
+        try:
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            found[path.name] = None
+    return found
+
+
 def record_end(run: RunDirectory, state: State, error: str, **details: Any) -> None:
     """Add the event and write the status of a run that did not finish, as far as that works.
 
@@ -178,12 +210,23 @@ def what_next(run: RunDirectory) -> str:
 def resuming_command(run: RunDirectory) -> str:
     """What to type to go on with a run."""
     config = "" if run.resolved_config.is_file() else "CONFIG "
-    return f"jaxnet train {config}--run-dir {shlex.quote(str(run.path))} --resume"
+    command = f"jaxnet train {config}--run-dir {shlex.quote(str(run.path))} --resume"
+    # The same step would fail again.
+    return f"{command} training.on_nan=skip" if _failed_at_a_step(run) else command
+
+
+def _failed_at_a_step(run: RunDirectory) -> bool:
+    with contextlib.suppress(RunDirectoryError):
+        status = _status(run)
+        return status["state"] == "failed" and "step" in status
+    return False
 
 
 def _status(run: RunDirectory) -> dict[str, Any]:
-    if not os.path.exists(run.status):
+    if not os.path.lexists(run.status):
         return {"state": "running"}
+    if not os.path.isfile(run.status):  # a pipe would make its reader wait
+        raise RunDirectoryError(f"{run.status}: not a file; remove it")
     status = read_json(run.status)
     if not isinstance(status, dict) or status.get("state") not in get_args(State):
         raise RunDirectoryError(
@@ -266,6 +309,28 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             raise RunDirectoryError(f"{path}:{number}: damaged line (not an object)")
         records.append(record)
     return records
+
+
+def readable_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a file of lines, without those that are damaged: for an overview.
+
+    Args:
+        path: metrics.jsonl or events.jsonl; a missing file has no lines.
+
+    Raises:
+        RunDirectoryError: the file cannot be read.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict)]
 
 
 def _line(record: Mapping[str, Any]) -> str:

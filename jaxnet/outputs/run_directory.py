@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.files import remove_leftovers, sync_directory
+from jaxnet.outputs import checkpoint_file
+from jaxnet.outputs.checkpoint_file import Damaged
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHECKPOINT = re.compile(r"(last|best)-\d{9,}\.safetensors")
@@ -263,6 +265,9 @@ def recorded_config(run: RunDirectory) -> Path:
     Raises:
         RunDirectoryError: there is none; the config has to be named.
     """
+    if not run.path.is_dir():
+        what = "a file, not a directory" if run.path.exists() else "there is no such directory"
+        raise RunDirectoryError(f"{run.path}: {what}; to start a run there: name its config too")
     if not run.resolved_config.is_file():
         raise RunDirectoryError(
             f"{run.path}: there is no {run.resolved_config.name} here to go on with; name the "
@@ -330,11 +335,16 @@ def _has_events(run: RunDirectory) -> bool:
 
 
 def _has_checkpoints(run: RunDirectory) -> bool:
+    """Files of the name whose beginning is that of ours."""
     try:
-        names = os.listdir(run.checkpoints)
+        names = [name for name in os.listdir(run.checkpoints) if _CHECKPOINT.fullmatch(name)]
     except OSError:
         return False
-    return any(_CHECKPOINT.fullmatch(name) for name in names)
+    for name in names:
+        with contextlib.suppress(Damaged):
+            checkpoint_file.read_facts(run.checkpoints / name)
+            return True
+    return False
 
 
 def _taken(path: Path) -> RunDirectoryError:

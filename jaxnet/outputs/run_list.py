@@ -90,7 +90,8 @@ def describe(path: Path) -> Listed:
             return _described(run)
         os.listdir(path)
     except RunDirectoryError as error:
-        return Listed(path, problem=str(error))
+        remedy = f"to make it again: {records.resuming_command(run)}"
+        return Listed(path, problem=f"{error}; {remedy}" if run_directory.ours(run) else str(error))
     except OSError as error:
         return Listed(path, problem=f"{path}: cannot be read ({error.strerror or error})")
     return Listed(path, problem=f"{path}: no run was started here")
@@ -116,8 +117,8 @@ def _directories(top: Path) -> list[Path]:
 
 def _described(run: RunDirectory) -> Listed:
     state = records.state_of(run)
-    events = records.read_lines(run.events)
-    epochs = records.read_lines(run.epochs)
+    events = records.readable_lines(run.events)
+    epochs = records.readable_lines(run.epochs)
     last = epochs[-1] if epochs else {}
     part, metrics = _headline(run, state, last)
     times = [_time(run, event) for event in events]

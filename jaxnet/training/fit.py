@@ -349,5 +349,5 @@ def _guilty(program: Program, state: State, data: _Data) -> tuple[str, list[int]
     losses = np.asarray(LOSSES[program.loss].plain(z, data.y[batch], **dict(program.options)))
     guilty = batch[~np.isfinite(losses)]
     if guilty.size:
-        return "the loss is", guilty.tolist()
-    return "the gradient is", batch.tolist()
+        return "the loss is", np.sort(guilty).tolist()
+    return "the gradient is", np.sort(batch).tolist()
