@@ -18,7 +18,7 @@ def write_atomic(
     content: bytes | str,
     *,
     verify: Callable[[Path], object] | None = None,
-    put: Callable[[Path, Path], object] = os.replace,
+    put: Callable[[Path, Path], object] | None = None,
 ) -> None:
     """Write `content` to `path`: beside it first, then renamed into place.
 
@@ -29,7 +29,8 @@ def write_atomic(
         path: the file; its directory must exist.
         content: all of its bytes, or its text.
         verify: is given the complete file before it gets its name, and raises to stop that.
-        put: gives the complete file its name; `put_new` never takes one that is taken.
+        put: gives the complete file its name; `put_new` never takes one that is taken. None:
+            `os.replace`.
 
     Raises:
         OSError: the directory is missing, not writable or full.
@@ -55,7 +56,7 @@ def write_atomic(
             os.close(descriptor)
         if verify is not None:
             verify(temporary)
-        put(temporary, target)
+        (put or os.replace)(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             os.unlink(temporary)

@@ -265,15 +265,15 @@ def recorded_config(run: RunDirectory) -> Path:
     Raises:
         RunDirectoryError: there is none; the config has to be named.
     """
+    if run.resolved_config.is_file():
+        return run.resolved_config
+    what = f"there is no {run.resolved_config.name} here to go on with"
     if not run.path.is_dir():
         what = "a file, not a directory" if run.path.exists() else "there is no such directory"
-        raise RunDirectoryError(f"{run.path}: {what}; to start a run there: name its config too")
-    if not run.resolved_config.is_file():
-        raise RunDirectoryError(
-            f"{run.path}: there is no {run.resolved_config.name} here to go on with; name the "
-            f"config: jaxnet train CONFIG --run-dir {shlex.quote(str(run.path))} --resume"
-        )
-    return run.resolved_config
+    raise RunDirectoryError(
+        f"{run.path}: {what}; to start a run there, name the config: jaxnet train CONFIG --run-dir "
+        f"{shlex.quote(str(run.path))} --resume"
+    )
 
 
 @contextlib.contextmanager

@@ -1,10 +1,13 @@
 """`jaxnet config init`: what it guesses, what it writes, what it refuses."""
 
 import csv
+import errno
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +95,38 @@ def test_the_guess_loads_and_reads(labels, task, target, tmp_path: Path, capsys:
     assert (config.task, config.data.target) == (task, target)
     data = load_data(config)
     assert len(data.x_train) > len(data.x_test) > 0
+
+
+def test_a_config_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch, capsys) -> None:
+    rows = write(tmp_path / "rows.csv", {**features(), "churn": cells(0, 1)})
+    made = tmp_path / "made.yaml"
+    words = ["config", "init", str(rows), "--output", str(made)]
+
+    def full(*_args: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        assert main(words) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [rows]
+    assert main(words) == 0
+    first = made.read_bytes()
+    assert main(words) == 2
+    assert "exists already and is left as it is" in capsys.readouterr().err
+    assert made.read_bytes() == first
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, capsys: Streams) -> None:
+    rows = write(tmp_path / "rows.csv", {**features(), "churn": cells(0, 1)})
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.csv")
+    try:
+        os.rename(rows, odd)
+    except OSError:
+        pytest.skip("this file system takes names of text alone")
+    assert main(["config", "init", odd, "--output", str(tmp_path / "made.yaml")]) == 2
+    assert "holds bytes that are no text" in capsys.readouterr().err
+    assert not (tmp_path / "made.yaml").exists()
 
 
 def test_it_trains_as_it_stands(tmp_path: Path, capsys: Streams, monkeypatch) -> None:

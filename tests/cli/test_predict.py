@@ -52,6 +52,14 @@ def test_results_go_to_standard_output(finished: Path, folder: Path, capsys: Str
     assert err == ""
 
 
+def test_nobody_reads_what_goes_to_a_closed_stream(finished: Path, folder: Path) -> None:
+    call = [sys.executable, "-m", "jaxnet", "predict", str(finished), "new.csv", "--quiet"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *call], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_file_and_a_summary(finished: Path, folder: Path, capsys: Streams) -> None:
     assert main(["predict", str(finished), "--output", "out.csv.gz", "new.csv"]) == 0
     out, err = capsys.readouterr()

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
-from jaxnet.outputs import records, run_directory
+from jaxnet.outputs import checkpoint_file, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 
 
@@ -165,7 +166,8 @@ def torn_event(run: RunDirectory) -> None:
 
 def checkpoint(run: RunDirectory) -> None:
     run.checkpoints.mkdir()
-    (run.checkpoints / "last-000000012.safetensors").touch()
+    content = checkpoint_file.encode({"b": np.zeros(3)}, {"step": 12})
+    (run.checkpoints / "last-000000012.safetensors").write_bytes(content[:-1])  # damaged, say
 
 
 @pytest.mark.parametrize("leave", [run_directory.claim, status, event, torn_event, checkpoint])

@@ -137,13 +137,12 @@ def test_it_can_be_interrupted(tmp_path: Path) -> None:
     [
         (lambda run: run.status.write_text("{"), "status.json: damaged, this is not JSON"),
         (lambda run: run.status.write_text('{"state": "x"}'), "status.json: damaged, the state"),
-        (lambda run: run.events.write_text("x\n"), "events.jsonl:1: damaged line"),
         (lambda run: run.events.write_text("{}\n"), "events.jsonl: damaged, an event has no time"),
         (
             lambda run: run.events.write_text('{"time": "0001-01-01T00:00:00+23:00"}\n'),
             "events.jsonl: damaged, an event has no time",
         ),
-        (lambda run: run.epochs.write_text("[]\n"), "metrics.jsonl:1: damaged line (not an"),
+        (lambda run: (run.status.unlink(), os.mkfifo(run.status)), "status.json: not a file"),
         (lambda run: run.metrics.write_text("\0"), "metrics.json: damaged, this is not JSON"),
         (lambda run: run.metrics.unlink(), "metrics.json: missing"),
         (lambda run: (run.epochs.unlink(), run.epochs.mkdir()), "metrics.jsonl: cannot be read"),
@@ -158,7 +157,33 @@ def test_what_is_damaged_is_said(
     [found] = run_list.find(tmp_path)
     assert found.problem is not None
     assert found.problem.startswith(f"{run.path / words}")
+    assert found.problem.endswith(f"to make it again: jaxnet train --run-dir {run.path} --resume")
     assert found == run_list.Listed(run.path, problem=found.problem)
+
+
+@pytest.mark.parametrize("name", ["events", "epochs"])
+def test_a_damaged_line_takes_no_run_from_the_list(tmp_path: Path, name: str) -> None:
+    run = begin(tmp_path / "a")
+    finish(run)
+    before = run_list.describe(run.path)
+    path = getattr(run, name)
+    path.write_bytes(b"no JSON\n[]\n" + path.read_bytes() + b'{"half')
+    assert run_list.describe(run.path) == before
+
+
+def test_where_a_run_stands_that_went_on_from_an_older_checkpoint(tmp_path: Path) -> None:
+    run = begin(tmp_path / "a")
+    for event, step in (("checkpoint", 80), ("resumed", 11)):
+        records.append_event(run, event, step=step, seconds=1)
+    assert run_list.describe(run.path).step == 11
+
+
+def test_a_run_that_failed_at_a_step_goes_on_without_it(tmp_path: Path) -> None:
+    run = begin(tmp_path / "a")
+    records.record_end(run, "failed", "the loss is not finite", step=12, rows=[3])
+    found = run_list.describe(run.path)
+    command = f"jaxnet train --run-dir {run.path} --resume training.on_nan=skip"
+    assert (found.resume, found.debug) == (command, f"jaxnet debug {run.path}")
 
 
 def test_a_lock_that_makes_no_sense_is_said(tmp_path: Path) -> None:
