@@ -19,7 +19,7 @@ from jaxnet.errors import NonFiniteError, RunFailed, Stopped, UserError
 from jaxnet.job import Job, first_state, memory_needs, plan_job, registered_losses, train_job
 from jaxnet.judge import judge
 from jaxnet.keeping import Keeper
-from jaxnet.outputs import records, report, run_directory
+from jaxnet.outputs import checkpoints, records, report, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.recording import Metrics, recorded, tell_end, write_beginning, write_end
 from jaxnet.resume import Earlier
@@ -186,7 +186,8 @@ def _earlier(
     """What there is to go on from, once it is known to fit."""
     run_directory.check_resumable(directory)
     run_directory.clear_temporary(directory)
-    earlier = resuming.find(directory, calling.warn, poll=calling.poll)
+    with _resumable(directory, checkpoints.any_in(directory.checkpoints)):
+        earlier = resuming.find(directory, calling.warn, poll=calling.poll)
     if earlier is None and (said := resuming.starts_over(directory)):
         calling.warn(said)
     resuming.check(directory, config, data, earlier)
