@@ -7,6 +7,7 @@ rows by columns, or of rows by labels.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,14 +16,16 @@ from jaxnet.data.places import values as listed
 from jaxnet.data.table import Array
 
 
-class SparseRows(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SparseRows:
     """n rows of features. Row i has the entries indptr[i] to indptr[i + 1].
 
     indptr: int64 (n + 1,); indices: int32 (nnz,), rising within a row; values: float32 (nnz,),
     finite; columns: d, of which the indices are below.
 
-    >>> SparseRows(np.array([0, 2, 2]), np.int32([1, 4]), np.float32([0.5, 2]), 5).n
-    2
+    >>> x = SparseRows(np.array([0, 2, 2]), np.int32([1, 4]), np.float32([0.5, 2]), 5)
+    >>> len(x), x.shape
+    (2, (2, 5))
     """
 
     indptr: Array
@@ -30,13 +33,22 @@ class SparseRows(NamedTuple):
     values: Array
     columns: int
 
-    @property
-    def n(self) -> int:
-        """The number of rows."""
+    def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self), self.columns
 
-class SparseLabels(NamedTuple):
+    @property
+    def entries(self) -> dict[str, Array]:
+        """What there is of every entry."""
+        return {"indices": self.indices, "values": self.values}
+
+
+@dataclass(frozen=True, eq=False)
+class SparseLabels:
     """The positive labels of n rows. Row i has those from indptr[i] to indptr[i + 1].
 
     indptr: int64 (n + 1,); indices: int32, rising within a row; labels: K, how many there are.
@@ -46,10 +58,18 @@ class SparseLabels(NamedTuple):
     indices: Array
     labels: int
 
-    @property
-    def n(self) -> int:
-        """The number of rows."""
+    def __len__(self) -> int:
         return len(self.indptr) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and labels."""
+        return len(self), self.labels
+
+    @property
+    def entries(self) -> dict[str, Array]:
+        """What there is of every entry."""
+        return {"indices": self.indices}
 
 
 class SparseTable(NamedTuple):
@@ -111,7 +131,7 @@ def label_counts(labels: SparseLabels) -> Array:
 def norms(rows: SparseRows) -> Array:
     """The length (L2) of each row: float32 (n,), summed in float64."""
     squares = np.square(rows.values, dtype=np.float64)
-    return np.sqrt(np.bincount(row_of_each(rows), squares, rows.n)).astype(np.float32)
+    return np.sqrt(np.bincount(row_of_each(rows), squares, len(rows))).astype(np.float32)
 
 
 def of_length_one(rows: SparseRows) -> SparseRows:
@@ -122,7 +142,7 @@ def of_length_one(rows: SparseRows) -> SparseRows:
     """
     lengths = norms(rows)
     lengths[lengths == 0] = 1
-    return rows._replace(values=rows.values / lengths[row_of_each(rows)])
+    return replace(rows, values=rows.values / lengths[row_of_each(rows)])
 
 
 def take(rows: Rows, chosen: Any) -> Rows:
@@ -135,8 +155,8 @@ def take(rows: Rows, chosen: Any) -> Rows:
     array([0, 1, 3], dtype=int32)
     """
     chosen = np.asarray(chosen, np.int64)
-    if chosen.size and not (chosen.min() >= 0 and chosen.max() < rows.n):
-        raise IndexError(f"rows {chosen.min()} to {chosen.max()} of {rows.n}")
+    if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(rows)):
+        raise IndexError(f"rows {chosen.min()} to {chosen.max()} of {len(rows)}")
     indptr = ends(counts(rows)[chosen])
     shift = np.repeat(rows.indptr[chosen] - indptr[:-1], np.diff(indptr))
     return _with(rows, indptr, np.arange(indptr[-1]) + shift)
@@ -144,7 +164,7 @@ def take(rows: Rows, chosen: Any) -> Rows:
 
 def part(rows: Rows, start: int, stop: int) -> Rows:
     """The rows from start up to stop, as views."""
-    start, stop, _ = slice(start, stop).indices(rows.n)
+    start, stop, _ = slice(start, stop).indices(len(rows))
     stop = max(start, stop)
     first, last = int(rows.indptr[start]), int(rows.indptr[stop])
     return _with(rows, rows.indptr[start : stop + 1] - first, slice(first, last))
@@ -152,22 +172,23 @@ def part(rows: Rows, start: int, stop: int) -> Rows:
 
 def concatenate(parts: Sequence[Rows]) -> Rows:
     """One after the other; all have the same columns (or labels). At least one part."""
-    if len({one[-1] for one in parts}) != 1:
-        raise ValueError(f"columns differ: {listed([one[-1] for one in parts])}")
+    if len({one.shape[1] for one in parts}) != 1:
+        raise ValueError(f"columns differ: {listed([one.shape[1] for one in parts])}")
     first = parts[0]
     indptr = ends(np.concatenate([counts(one) for one in parts]))
     joined: dict[str, Any] = {
-        name: np.concatenate([getattr(one, name) for one in parts]) for name in _columns(first)
+        name: np.concatenate([one.entries[name] for one in parts]) for name in first.entries
     }
-    return first._replace(indptr=indptr, **joined)
+    return replace(first, indptr=indptr, **joined)
 
 
 def equal(one: SparseRows | SparseLabels, other: SparseRows | SparseLabels) -> bool:
     """Whether both are of a kind and hold the same, bit by bit."""
     return (
         type(one) is type(other)
-        and one[-1] == other[-1]
-        and all(np.array_equal(a, b) for a, b in zip(one[:-1], other[:-1], strict=True))
+        and one.shape == other.shape
+        and np.array_equal(one.indptr, other.indptr)
+        and all(np.array_equal(each, other.entries[name]) for name, each in one.entries.items())
     )
 
 
@@ -176,10 +197,9 @@ def digest(*parts: SparseRows | SparseLabels) -> str:
     found = hashlib.sha256()
     for one in parts:
         found.update(type(one).__name__.encode())
-        for number in (one.n, len(one.indices), one[-1]):
+        for number in (len(one), len(one.indices), one.shape[1]):
             found.update(number.to_bytes(8, "little"))
-        for array in one[:-1]:
-            assert isinstance(array, np.ndarray)
+        for array in (one.indptr, *one.entries.values()):
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             found.update(np.ascontiguousarray(little).data)
     return found.hexdigest()
@@ -191,12 +211,12 @@ def to_scipy(rows: SparseRows | SparseLabels) -> Any:
 
     ones = np.ones(len(rows.indices), np.float32)
     values = rows.values if isinstance(rows, SparseRows) else ones
-    return scipy.sparse.csr_array((values, rows.indices, rows.indptr), shape=(rows.n, rows[-1]))
+    return scipy.sparse.csr_array((values, rows.indices, rows.indptr), shape=rows.shape)
 
 
 def row_of_each(rows: SparseRows | SparseLabels) -> Array:
     """The row of each entry: int64 (nnz,)."""
-    return np.repeat(np.arange(rows.n), counts(rows))
+    return np.repeat(np.arange(len(rows)), counts(rows))
 
 
 def ends(each: Array) -> Array:
@@ -206,13 +226,7 @@ def ends(each: Array) -> Array:
     return indptr
 
 
-def _columns(rows: SparseRows | SparseLabels) -> tuple[str, ...]:
-    """What there is of every entry."""
-    return rows._fields[1:-1]
-
-
 def _with(rows: Rows, indptr: Array, chosen: Any) -> Rows:
     """The entries chosen, whatever each of them has."""
-    return rows._replace(
-        indptr=indptr, **{name: getattr(rows, name)[chosen] for name in _columns(rows)}
-    )
+    kept = {name: each[chosen] for name, each in rows.entries.items()}
+    return replace(rows, indptr=indptr, **kept)

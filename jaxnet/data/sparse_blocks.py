@@ -69,9 +69,11 @@ def flat(rows: SparseRows, size: int | None = None) -> Flat:
     """
     nnz = len(rows.indices)
     more = (nnz if size is None else size) - nnz
-    if more < 0 or (more and not rows.n):
-        raise ValueError(f"{nnz} entries of {rows.n} rows do not fill {size} places")
-    row = np.pad(row_of_each(rows).astype(np.int32), (0, more), constant_values=max(rows.n - 1, 0))
+    if more < 0 or (more and not len(rows)):
+        raise ValueError(f"{nnz} entries of {len(rows)} rows do not fill {size} places")
+    row = np.pad(
+        row_of_each(rows).astype(np.int32), (0, more), constant_values=max(len(rows) - 1, 0)
+    )
     return Flat(row, np.pad(rows.indices, (0, more)), np.pad(rows.values, (0, more)))
 
 
@@ -79,10 +81,10 @@ def _places(rows: SparseRows | SparseLabels, width: int | None, m: int | None) -
     """Which places of a block (m, width) hold an entry."""
     each = counts(rows)
     most = int(each.max(initial=0))
-    width, m = most if width is None else width, rows.n if m is None else m
-    if most > width or rows.n > m:
+    width, m = most if width is None else width, len(rows) if m is None else m
+    if most > width or len(rows) > m:
         raise ValueError(
-            f"{rows.n} rows of up to {most} entries do not fit into a block of {m} by {width}"
+            f"{len(rows)} rows of up to {most} entries do not fit into a block of {m} by {width}"
         )
-    each = np.pad(each, (0, m - rows.n))
+    each = np.pad(each, (0, m - len(rows)))
     return np.arange(width) < each[:, None]

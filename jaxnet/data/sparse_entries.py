@@ -105,7 +105,9 @@ def as_labels(rows: SparseRows, what: str = "Y") -> SparseLabels:
         )
     kept = rows.values != 0
     row = row_of_each(rows)[kept]
-    return SparseLabels(ends(np.bincount(row, minlength=rows.n)), rows.indices[kept], rows.columns)
+    return SparseLabels(
+        ends(np.bincount(row, minlength=len(rows))), rows.indices[kept], rows.columns
+    )
 
 
 def _in_order(row: Array, index: Array, value: Array, columns: int) -> tuple[Array, Array, Array]:

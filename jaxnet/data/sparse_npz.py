@@ -48,8 +48,8 @@ def read(features: str | Path, labels: str | Path | None = None) -> SparseTable:
     """
     x = read_features(features)
     y = None if labels is None else read_labels(labels)
-    if y is not None and y.n != x.n:
-        raise DataError(f"{labels}: {y.n} rows of labels for the {x.n} rows of {features}")
+    if y is not None and len(y) != len(x):
+        raise DataError(f"{labels}: {len(y)} rows of labels for the {len(x)} rows of {features}")
     return SparseTable(x, y, str(features), partial(_place, str(features)))
 
 

@@ -89,13 +89,13 @@ def _pieces(path: Path, rows: int, size: int, progress: Progress | None) -> Iter
     number = first = 0
     for block in _parsed(path, size, progress):
         held.append(block)
-        number += block.x.n
+        number += len(block.x)
         while number >= rows:
             last = held.pop()
-            here = rows - (number - last.x.n)
+            here = rows - (number - len(last.x))
             yield _joined(path, [*held, _part(last, 0, here)], first)
             first, number = first + rows, number - rows
-            held = [_part(last, here, last.x.n)]
+            held = [_part(last, here, len(last.x))]
     if number:
         yield _joined(path, held, first)
 
@@ -109,7 +109,7 @@ def _parsed(path: Path, size: int, progress: Progress | None) -> Iterator[Parsed
             kept = _first(lines, left)
             if kept.data:
                 found = xc_parse.parse(path, kept, head)
-                done += found.x.n
+                done += len(found.x)
                 yield found
             if len(kept.data) < len(lines.data):
                 number = lines.line + left
@@ -149,7 +149,7 @@ def _joined(path: Path, parts: list[Parsed], first: int) -> SparseTable:
     labels: SparseLabels | None = None
     if parts[0].labels is not None:
         labels = sparse.concatenate([part.labels for part in parts if part.labels is not None])
-    starts = np.cumsum([first, *(part.x.n for part in parts)])
+    starts = np.cumsum([first, *(len(part.x) for part in parts)])
     twice = np.concatenate([part.twice + start for part, start in zip(parts, starts, strict=False)])
     notes: tuple[str, ...] = ()
     if twice.size:

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,8 +37,9 @@ def test_to_scipy_and_back(dense, kind):
     rows = sparse_entries.from_scipy(scipy.sparse.csr_array(dense).asformat(kind))
     np.testing.assert_array_equal(back(rows), dense)
     assert sparse.equal(sparse_entries.from_scipy(sparse.to_scipy(rows)), rows)
-    assert (rows.n, rows.columns) == dense.shape
-    assert [array.dtype for array in rows[:3]] == [np.int64, np.int32, np.float32]
+    assert (len(rows), rows.columns) == dense.shape
+    arrays = (rows.indptr, *rows.entries.values())
+    assert [array.dtype for array in arrays] == [np.int64, np.int32, np.float32]
 
 
 @given(matrices(), st.lists(st.integers(0, 6), max_size=9), st.integers(-9, 9), st.integers(-9, 9))
@@ -49,21 +51,21 @@ def test_rows_chosen_and_put_together(dense, chosen, start, stop):
         np.testing.assert_array_equal(back(sparse.part(one, start, stop)), held[start:stop])
         twice = sparse.concatenate([one, sparse.take(one, chosen)])
         np.testing.assert_array_equal(back(twice), np.concatenate([held, held[chosen]]))
-        assert sparse.equal(sparse.take(one, range(one.n)), one)
+        assert sparse.equal(sparse.take(one, range(len(one))), one)
 
 
 @given(matrices(), st.integers(0, 3), st.integers(0, 3))
 def test_blocks_give_the_product_with_a_matrix(dense, more, below):
     rows, w = of(dense), np.random.default_rng(0).standard_normal((dense.shape[1], 3))
     width = int(sparse.counts(rows).max(initial=0)) + more
-    indices, values = sparse_blocks.padded(rows, width, rows.n + below)
-    assert indices.shape == values.shape == (rows.n + below, width)
+    indices, values = sparse_blocks.padded(rows, width, len(rows) + below)
+    assert indices.shape == values.shape == (len(rows) + below, width)
     product = np.einsum("mp,mph->mh", values, w[indices])
-    np.testing.assert_allclose(product[: rows.n], dense @ w, atol=1e-6)
-    assert not product[rows.n :].any()
-    entries = sparse_blocks.flat(rows, len(rows.indices) + more * (rows.n > 0))
+    np.testing.assert_allclose(product[: len(rows)], dense @ w, atol=1e-6)
+    assert not product[len(rows) :].any()
+    entries = sparse_blocks.flat(rows, len(rows.indices) + more * (len(rows) > 0))
     assert (np.diff(entries.rows) >= 0).all()
-    summed = np.zeros((rows.n, 3))
+    summed = np.zeros((len(rows), 3))
     np.add.at(summed, entries.rows, entries.values[:, None] * w[entries.indices])
     np.testing.assert_allclose(summed, dense @ w, atol=1e-6)
 
@@ -107,7 +109,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="3 entries of 2 rows do not fill 2 places"):
         sparse_blocks.flat(rows, 2)
     with pytest.raises(ValueError, match="columns differ: 2, 3"):
-        sparse.concatenate([rows, rows._replace(columns=3)])
+        sparse.concatenate([rows, replace(rows, columns=3)])
     for chosen in ([2], [-1]):
         with pytest.raises(IndexError, match="of 2"):
             sparse.take(rows, chosen)
@@ -117,13 +119,13 @@ def test_a_digest_tells_all_that_differs():
     rows = of(np.float32([[1, 0, 2], [0, 3, 0]]))
     labels = sparse_entries.labels_of([[0, 2], [1]], 3)
     others = [
-        rows._replace(columns=4),
-        rows._replace(values=rows.values + np.float32(1e-7)),
-        rows._replace(indptr=np.array([0, 1, 3])),
-        rows._replace(indices=np.int32([0, 1, 1])),
+        replace(rows, columns=4),
+        replace(rows, values=rows.values + np.float32(1e-7)),
+        replace(rows, indptr=np.array([0, 1, 3])),
+        replace(rows, indices=np.int32([0, 1, 1])),
         sparse.part(rows, 0, 1),
         labels,
-        labels._replace(labels=4),
+        replace(labels, labels=4),
     ]
     digests = [sparse.digest(one) for one in (rows, *others)]
     digests += [sparse.digest(rows, labels), sparse.digest(labels, rows), sparse.digest()]

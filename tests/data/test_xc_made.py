@@ -28,7 +28,7 @@ def test_what_was_asked_for(make):
     folder = make("a", "--positives", "3", "--noise", "0")
     for name, number in (("train", 300), ("test", 40)):
         found = xc_reader.read(folder / f"{name}.txt")
-        assert (found.x.n, found.x.columns, found.labels.labels) == (number, 800, 5000)
+        assert (len(found.x), found.x.columns, found.labels.labels) == (number, 800, 5000)
         assert found.notes == ()
         assert 2.5 < sparse.stats(found.labels).mean < 3.5
         lengths = sparse.norms(found.x)[sparse.counts(found.x) > 0]
@@ -60,7 +60,7 @@ def test_a_row_holds_what_its_labels_own(make):
     folder = make("a", "--noise", "0", "--keep", "1", "--seed", "3")
     found = xc_reader.read(folder / "test.txt")
     plan = make_extreme.Plan(5000, 800, 5, 4, 1.0, 0, 0.5, 3)
-    for row in range(found.x.n):
+    for row in range(len(found.x)):
         labels = found.labels.indices[slice(*found.labels.indptr[row : row + 2])]
         features = found.x.indices[slice(*found.x.indptr[row : row + 2])]
         assert set(features.tolist()) == set(make_extreme.owned(plan, labels).ravel().tolist())

@@ -32,7 +32,7 @@ def rows_of(table):
             x.indices[x.indptr[i] : x.indptr[i + 1]].tolist(),
             x.values[x.indptr[i] : x.indptr[i + 1]].tolist(),
         )
-        for i in range(x.n)
+        for i in range(len(x))
     ]
 
 
@@ -102,7 +102,7 @@ def test_a_label_twice_counts_once_and_is_noted(save):
 def test_pieces_are_the_whole(rows, size, save):
     path = save(TEXT)
     pieces = list(xc_reader.stream(path, rows, size=size))
-    assert [piece.x.n for piece in pieces] == [rows] * (4 // rows) + [4 % rows] * (4 % rows > 0)
+    assert [len(piece.x) for piece in pieces] == [rows] * (4 // rows) + [4 % rows] * (4 % rows > 0)
     whole = xc_reader.read(path)
     assert sparse.equal(sparse.concatenate([piece.x for piece in pieces]), whole.x)
     assert sparse.equal(sparse.concatenate([piece.labels for piece in pieces]), whole.labels)
@@ -126,7 +126,7 @@ def test_a_plain_file_is_not_read_line_by_line(save, monkeypatch):
 
     monkeypatch.setattr(xc_line, "parse", unexpected)
     text = "3 99 6\n3,1 7:0.5 2:-1e-3 \n  98:2.\n1,1,0\n"
-    assert xc_reader.read(save(text)).x.n == 3
+    assert len(xc_reader.read(save(text)).x) == 3
     assert xc_reader.read(save("2 99\n7:0.5 9:1\n 3:4\n")).x.indices.tolist() == [7, 9, 3]
 
 

@@ -240,15 +240,15 @@ def judge(given: Case, folder: Path, *, size: int, rows: int) -> str | None:
         return _judge_refusal(str(error).removeprefix(f"{path}: "), expected)
     if expected is None or expected.wrong is not None:
         return f"read without a word: {expected}"
-    if [piece.x.n for piece in pieces[:-1]] != [rows] * (len(pieces) - 1):
-        return f"pieces of {[piece.x.n for piece in pieces]} rows"
+    if [len(piece.x) for piece in pieces[:-1]] != [rows] * (len(pieces) - 1):
+        return f"pieces of {[len(piece.x) for piece in pieces]} rows"
     return _compared(found, expected) or _compared(pieces, expected)
 
 
 def _compared(tables: list[SparseTable], expected: Reading) -> str | None:
     features, labels, places = [], [], []
     for table in tables:
-        for row in range(table.x.n):
+        for row in range(len(table.x)):
             here = slice(*table.x.indptr[row : row + 2])
             indices, values = table.x.indices[here], table.x.values[here]
             if (np.diff(indices) <= 0).any():
