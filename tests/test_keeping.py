@@ -2,9 +2,11 @@
 
 import math
 
+import jax.numpy as jnp
 import pytest
 
 from jaxnet.config.schema import CheckpointsConfig
+from jaxnet.errors import NonFiniteError
 from jaxnet.keeping import Keeper
 from jaxnet.outputs import checkpoints
 from jaxnet.outputs.run_directory import RunDirectory
@@ -54,6 +56,18 @@ def test_a_run_saves_after_its_time_and_its_steps_and_not_twice_at_one_place(run
     by_steps.between(at(5))  # 4 lies between them
     by_steps.between(at(6))
     assert [name for name in names(run) if "last" in name][1:] == ["last-000000005.safetensors"]
+
+
+def test_a_state_that_is_not_finite_is_never_saved(run):
+    now = at(2)
+    network = now.state.params
+    layer = network.layers[0]
+    broken = layer._replace(W=layer.W.at[0, 0].set(jnp.nan))
+    spoiled = network._replace(layers=(broken, *network.layers[1:]))
+    with pytest.raises(NonFiniteError, match="is not finite after step 2; lower optimizer") as it:
+        keeper(run, at(0), saved=False).save(now._replace(state=now.state._replace(params=spoiled)))
+    assert it.value.step == 2
+    assert names(run) == []
 
 
 def test_a_run_that_goes_on_writes_its_best_parameters_again(run):

@@ -68,7 +68,7 @@ def train(task, optimizer, start=None, **watch):
         beginning(first) if start is None else start,
         rows(task, 0),
         rows(task, 1),
-        Plan(EPOCHS, Stopping("log_loss", 3), every_steps=1),
+        Plan(EPOCHS, Stopping("log_loss", 3), every_steps=(1,)),
         task=task,
         activation=TASKS[task][1],
         watch=Watch(**watch),
