@@ -24,6 +24,7 @@ from jaxnet.errors import DataError
 class Dataset(NamedTuple):
     """Encoded features, targets of the task (`labels.Labels`), and how they came about.
 
+    Of sparse sets (`sparse_sets`) x are SparseRows and y SparseLabels. Else:
     x: float32 (rows, d); its last columns are whole numbers, one for each of
         `schema["embeddings"]`. y: binary float32 (rows,), multiclass int32 (rows,), multi-label
         float32 (rows, K). A validation or test part that was not asked for has 0 rows.
@@ -32,12 +33,12 @@ class Dataset(NamedTuple):
     warnings: what is allowed but likely a mistake; notes: what was done on the way.
     """
 
-    x_train: Array
-    y_train: Array
-    x_val: Array
-    y_val: Array
-    x_test: Array
-    y_test: Array
+    x_train: Any
+    y_train: Any
+    x_val: Any
+    y_val: Any
+    x_test: Any
+    y_test: Any
     rows: Split
     schema: dict[str, Any]
     warnings: tuple[str, ...]
@@ -152,7 +153,7 @@ def _dataset(
         **settings.shares._asdict(),
         "validation_given": given.validation is not None,
         "test_given": given.test is not None,
-        "sha256": _digest(rows),
+        "sha256": digest_of_split(rows),
     }
     named = {"training": train.y, "validation": validation.y, "test": test.y}
     held = [part for part in (given.validation, given.test) if part is not None]
@@ -298,7 +299,7 @@ def _absent(names: Sequence[str], parts: Mapping[str, Array]) -> list[str]:
     return said
 
 
-def _digest(rows: Split) -> str:
+def digest_of_split(rows: Split) -> str:
     """SHA-256 of the row numbers of the three parts: two runs with the same one split alike."""
     digest = hashlib.sha256()
     for part in rows:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnet.data import labels, new_rows, sources
+from jaxnet.data import labels, new_rows, sources, sparse_sets
 from jaxnet.data import missing as tokens
 from jaxnet.data import targets as targets_
 from jaxnet.data.assembly import Dataset as Dataset
@@ -40,20 +40,25 @@ def prepare(
     columns: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
     missing: Sequence[str] | None = None,
-    scale: str = "robust",
+    scale: str | None = None,
     one_hot_limit: int = 8,
     embedding_size: int = 8,
     split: Mapping[str, Any] | None = None,
     directory: str | Path = ".",
+    labels_of_rows: Mapping[str, str | Path] | None = None,
+    label_names: str | Path | None = None,
 ) -> Dataset:
     """The data set that the `data` section of a config describes; keywords as its keys.
 
     source: a built-in set; or train (and validation, test): .npz files or tables (.csv, .csv.gz,
-    .parquet), relative to `directory`. A file of validation or test rows is kept as it is, and so
-    is a test table within an .npz file; parts without a file are split off.
+    .parquet), or sparse rows (XC text in .txt or .txt.gz, SciPy's sparse .npz), relative to
+    `directory`. A file of validation or test rows is kept as it is, and so is a test table within
+    an .npz file; parts without a file are split off.
     target: of a table, the column of the labels (see `targets`); of .npz files, the key, "y" for
     None. columns: name -> numeric, categorical or id, where the inferred kind is not meant.
-    missing: cells that mean missing, beside empty ones. split: see `Shares`.
+    missing: cells that mean missing, beside empty ones. split: see `Shares`. scale: None is robust,
+    of sparse rows unit. labels_of_rows: part -> its labels, which sparse .npz files have apart;
+    label_names: a file with a name a line.
     Raises DataError for all that can be wrong with files, labels or features.
 
     >>> data = prepare("binary", source="breast_cancer")
@@ -64,11 +69,16 @@ def prepare(
     """
     if (source is None) == (train is None):
         raise DataError("data: give either source (a built-in set) or train (a file)")
-    wishes = Options(scale, one_hot_limit, embedding_size)
+    wishes = Options(scale or "robust", one_hot_limit, embedding_size)
     shares = Shares(**(split or {}))
     folder = Path(directory)
     if shares.file is not None:
         shares = shares._replace(file=str(folder / shares.file))
+    if train is not None and sparse_sets.is_sparse(folder / train):
+        paths = {"train": train, "validation": validation, "test": test}
+        parts = [_sparse_files(folder, part, paths, labels_of_rows or {}) for part in paths]
+        names = None if label_names is None else folder / label_names
+        return _sparse(parts, sparse_sets.Wishes(scale or "unit", shares, names))
     settings = _settings(task, positive, columns, drop, missing, wishes, shares)
     if source is not None:
         for key, path in (("test", test), ("validation", validation)):
@@ -83,6 +93,26 @@ def prepare(
     return build(sources.from_files(files, task, features=features, target=target), settings)
 
 
+def _sparse(parts: Sequence[sparse_sets.Files | None], wishes: sparse_sets.Wishes) -> Dataset:
+    train, validation, test = parts
+    assert train is not None  # there always is a training file
+    return sparse_sets.prepare(train, validation, test, wishes)
+
+
+def _sparse_files(
+    folder: Path,
+    part: str,
+    paths: Mapping[str, str | Path | None],
+    labels_of_rows: Mapping[str, str | Path],
+) -> sparse_sets.Files | None:
+    path, own = paths[part], labels_of_rows.get(part)
+    if path is None:
+        return None
+    if not sparse_sets.is_sparse(folder / path):
+        raise DataError(f"data.{part}: {path}: not sparse rows, as data.train are")
+    return sparse_sets.Files(folder / path, None if own is None else folder / own)
+
+
 def from_frames(
     x: Any,
     y: Any,
@@ -94,7 +124,7 @@ def from_frames(
     columns: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
     missing: Sequence[str] | None = None,
-    scale: str = "robust",
+    scale: str | None = None,
     one_hot_limit: int = 8,
     embedding_size: int = 8,
 ) -> Dataset:
@@ -109,7 +139,7 @@ def from_frames(
     ((18, 2), (2, 2), ['no', 'yes'])
     """
     part = sources.of_pair(sources.as_features(x), y, task)
-    wishes = Options(scale, one_hot_limit, embedding_size)
+    wishes = Options(scale or "robust", one_hot_limit, embedding_size)
     share, rows = (validation, None) if isinstance(validation, float | int) else (0.0, validation)
     settings = _settings(task, positive, columns, drop, missing, wishes, Shares(share, 0.0, seed))
     if rows is not None:

@@ -70,6 +70,23 @@ def split(
     return found
 
 
+def by_chance(n: int, validation: float = 0.15, test: float = 0.15, seed: int = 0) -> Split:
+    """Rows of the parts in the shares asked for, whatever their labels are.
+
+    Raises DataError: shares out of range, a part that would be empty.
+
+    >>> [len(part) for part in by_chance(10, 0.2, 0.1)]
+    [7, 2, 1]
+    """
+    _refuse_shares(validation, test, seed)
+    order = _shuffle(n, seed)
+    first, second = _rounded(test * n), _rounded(test * n) + _rounded(validation * n)
+    parts = order[second:], order[first:second], order[:first]
+    found = Split(*(np.sort(part) for part in parts))
+    _refuse_empty(found, (1.0 - validation - test, validation, test), None)
+    return found
+
+
 def _by_class(codes: Array, validation: float, test: float, order: Array) -> Array:
     """The part of each row (its place in PARTS), class by class. order: the rows, shuffled."""
     n, size = len(codes), np.bincount(codes)

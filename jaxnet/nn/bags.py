@@ -38,9 +38,9 @@ class Bags(NamedTuple):
     (3,)
     """
 
-    indptr: Int[Array, " n_plus_1"]
-    indices: Int[Array, " nnz"]
-    values: Float[Array, " nnz"]
+    indptr: Any
+    indices: Any
+    values: Any
     rows: Any = None
 
     @property

@@ -18,8 +18,11 @@ from jaxtyping import Array, Bool, Float
 from jaxnet.nn import mlp
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
+from jaxnet.training import head_step, rows
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.engines import ENGINES
+from jaxnet.training.finite import all_finite
+from jaxnet.training.head_step import Done
 from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.state import DROPOUT, State
 
@@ -36,6 +39,8 @@ class Program(NamedTuple):
         optimizer: with its schedule, clipping and averaging.
         batch_size: rows of one update.
         precision: type of the products, "float32" or "bfloat16".
+        head: "dense", or "linear_blocks": the last layer changes block by block (`head_step`).
+        block: labels of a block; None: chosen.
     """
 
     loss: str
@@ -46,6 +51,8 @@ class Program(NamedTuple):
     optimizer: Optimizer = Optimizer()
     batch_size: int = 128
     precision: str = "float32"
+    head: str = "dense"
+    block: int | None = None
 
     @property
     def network(self) -> dict[str, Any]:
@@ -63,12 +70,12 @@ def network_options(activation: str, parametrisation: str, precision: str) -> di
     }
 
 
-def steps_per_epoch(rows: int, batch_size: int) -> int:
+def steps_per_epoch(number: int, batch_size: int) -> int:
     """ceil(rows / batch_size): the last batch is padded with rows of weight 0."""
-    return -(-rows // batch_size)
+    return -(-number // batch_size)
 
 
-def order_of_rows(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarray:
+def order_of_rows(seed: int, epoch: int, number: int, batch_size: int) -> np.ndarray:
     """Indices (steps, batch_size) of the rows of each step of an epoch, from (seed, epoch) alone.
 
     Beyond the last row stands row 0, as padding. Drawn on the host, once an epoch: a sort would
@@ -78,18 +85,18 @@ def order_of_rows(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarr
     [0, 1, 2, 3, 4]
     """
     generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
-    steps = steps_per_epoch(rows, batch_size)
+    steps = steps_per_epoch(number, batch_size)
     order = np.zeros(steps * batch_size, np.int32)
-    order[:rows] = generator.permutation(rows)
+    order[:number] = generator.permutation(number)
     return order.reshape(steps, batch_size)
 
 
-def next_rows(program: Program, state: State, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def next_rows(program: Program, state: State, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the rows of the next update, and 1 for each of them or 0 where it is padding."""
     size = program.batch_size
-    epoch, i = divmod(int(state.step), steps_per_epoch(rows, size))
-    order = order_of_rows(int(state.seed), epoch, rows, size)
-    return order[i], (i * size + np.arange(size) < rows).astype(np.float32)
+    epoch, i = divmod(int(state.step), steps_per_epoch(number, size))
+    order = order_of_rows(int(state.seed), epoch, number, size)
+    return order[i], (i * size + np.arange(size) < number).astype(np.float32)
 
 
 def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
@@ -101,9 +108,9 @@ def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
     """
 
     def run(
-        state: State, x: Array, y: Array, order: Array, count: Any, row_weights: Any = None
+        state: State, x: Any, y: Any, order: Array, count: Any, row_weights: Any = None
     ) -> tuple[State, Bool[Array, ""]]:
-        rows, (per_epoch, size) = x.shape[0], order.shape
+        number, (per_epoch, size) = x.shape[0], order.shape
         first = state.step % per_epoch
         end = first + jnp.minimum(count, per_epoch - first)
         goes_on = (first > 0) | (first == end)  # a stretch of no steps leaves the sums as they are
@@ -114,10 +121,10 @@ def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
         def body(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
             i, state, _ = carry
             chosen = lax.dynamic_index_in_dim(order, i, keepdims=False)
-            weights = (i * size + jnp.arange(size) < rows).astype(jnp.float32)
+            weights = (i * size + jnp.arange(size) < number).astype(jnp.float32)
             if row_weights is not None:
-                weights = weights * pick(row_weights, chosen)
-            return i + 1, *step(program, state, pick(x, chosen), pick(y, chosen), weights)
+                weights = weights * rows.pick(row_weights, chosen)
+            return i + 1, *step(program, state, rows.pick(x, chosen), rows.pick(y, chosen), weights)
 
         carry = (first, state, jnp.bool_(True))
         _, state, finite = lax.while_loop(lambda c: (c[0] < end) & c[2], body, carry)
@@ -133,38 +140,72 @@ def compiled(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
 
 
 def step(
-    program: Program, state: State, x: Array, y: Array, weights: Array
+    program: Program, state: State, x: Any, y: Any, weights: Array
 ) -> tuple[State, Bool[Array, ""]]:
     """One update: (state, whether loss and gradient were finite, else it is not applied)."""
+    find = _by_blocks if program.head == "linear_blocks" else _at_once
+    done = find(program, state, x, y, weights)
+    weight = jnp.sum(weights)
+    state = state._replace(
+        params=done.params,
+        moments=done.moments,
+        average=done.average,
+        step=state.step + done.finite.astype(jnp.int32),
+        loss=state.loss + jnp.where(done.finite, done.loss * weight, 0),
+        weight=state.weight + jnp.where(done.finite, weight, 0),
+    )
+    return state, done.finite
+
+
+def _rates(program: Program, state: State) -> optimizers.Rates:
+    """Learning rate, with its schedule, and weight decay of the next update."""
+    total = state.hyper.total_steps.astype(jnp.float32)
+    t = state.step.astype(jnp.float32) / total
+    factor = optimizers.factor(program.optimizer.schedule, t, step=1 / total)
+    return optimizers.Rates(state.hyper.learning_rate * factor, state.hyper.weight_decay)
+
+
+def _at_once(program: Program, state: State, x: Any, y: Any, weights: Array) -> Done:
+    """An update by the gradient as a whole."""
     value, gradients = value_and_gradients(program, state, x, y, weights)
     finite = jnp.isfinite(value) & all_finite(gradients)
     if program.optimizer.clip_norm is not None:
         gradients, norm = optimizers.clip(gradients, program.optimizer.clip_norm)
         finite &= jnp.isfinite(norm)
-    total = state.hyper.total_steps.astype(jnp.float32)
-    t = state.step.astype(jnp.float32) / total
-    factor = optimizers.factor(program.optimizer.schedule, t, step=1 / total)
-    rate = state.hyper.learning_rate * factor
-    rates = optimizers.Rates(rate, state.hyper.weight_decay)
     params, moments = optimizers.apply(
-        program.optimizer, rates, gradients, state.moments, state.params, finite
+        program.optimizer, _rates(program, state), gradients, state.moments, state.params, finite
     )
     count = state.step + finite.astype(jnp.int32)
     average = optimizers.follow(program.optimizer, state.average, params, count, finite)
-    weight = jnp.sum(weights)
-    state = state._replace(
-        params=params,
-        moments=moments,
-        average=average,
-        step=count,
-        loss=state.loss + jnp.where(finite, value * weight, 0),
-        weight=state.weight + jnp.where(finite, weight, 0),
-    )
-    return state, finite
+    return Done(value, params, moments, average, finite)
+
+
+def _by_blocks(program: Program, state: State, x: Any, y: Any, weights: Array) -> Done:
+    """An update whose last layer changes block by block."""
+    total = jnp.sum(weights)
+    shares = weights / jnp.where(total == 0, 1, total)
+    call = head_step.call_of(program.loss, program.network, _options(program, state), program.block)
+
+    def given(masks: mlp.Masks) -> Done:
+        return head_step.update(
+            call,
+            program.optimizer,
+            _rates(program, state),
+            state.params,
+            state.moments,
+            state.average,
+            head_step.Batch(x, y, shares),
+            masks,
+            step=state.step,
+            seed=state.seed,
+        )
+
+    rate = state.hyper.dropout
+    return lax.cond(rate > 0, lambda: given(masks_of(state, weights.shape[0])), lambda: given(()))
 
 
 def value_and_gradients(
-    program: Program, state: State, x: Array, y: Array, weights: Array
+    program: Program, state: State, x: Any, y: Any, weights: Array
 ) -> tuple[Float[Array, ""], Network]:
     """Mean loss and gradients of a batch; dropout is drawn only where its rate is above 0."""
 
@@ -174,47 +215,31 @@ def value_and_gradients(
     if len(state.params.layers) == 1:
         return given(())
     rate = state.hyper.dropout
-    return lax.cond(rate > 0, lambda: given(masks_of(state, x.shape[0])), lambda: given(()))
+    return lax.cond(rate > 0, lambda: given(masks_of(state, weights.shape[0])), lambda: given(()))
 
 
-def masks_of(state: State, rows: int) -> mlp.Masks:
+def masks_of(state: State, number: int) -> mlp.Masks:
     """The dropout of the next update, a function of (seed, step)."""
     # Threefry is keyed by two words: seed and step make a key without another hash.
     words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
     key = jax.random.wrap_key_data(words, impl="threefry2x32")
-    return mlp.dropout_masks(state.params.layers, rows, key=key, rate=state.hyper.dropout)
+    return mlp.dropout_masks(state.params.layers, number, key=key, rate=state.hyper.dropout)
 
 
 def given_masks(
-    program: Program, state: State, x: Array, y: Array, weights: Array, masks: mlp.Masks
+    program: Program, state: State, x: Any, y: Any, weights: Array, masks: mlp.Masks
 ) -> tuple[Float[Array, ""], Network]:
     """Mean loss and gradients of a batch whose dropout has been drawn; () for none."""
-    loss, options = LOSSES[program.loss], dict(program.options)
-    if "label_smoothing" in loss.options:
+    engine, y = ENGINES[program.engine], rows.as_dense(y, state.params.layers[-1].b.shape[0])
+    options = _options(program, state)
+    return engine(
+        state.params, x, y, weights, masks, LOSSES[program.loss], options, program.network
+    )
+
+
+def _options(program: Program, state: State) -> dict[str, Any]:
+    """Of the loss, smoothing among them, which is an array of the state."""
+    options = dict(program.options)
+    if "label_smoothing" in LOSSES[program.loss].options:
         options["label_smoothing"] = state.hyper.label_smoothing
-    engine = ENGINES[program.engine]
-    return engine(state.params, x, y, weights, masks, loss, options, program.network)
-
-
-def pick(array: Array, rows: Array) -> Array:
-    """The rows of the array at indices that are known to be inside it."""
-    return array.at[rows].get(mode="promise_in_bounds")
-
-
-# Times a gradient of 3.4e18 it overflows, before the square of the gradient does in Adam's second
-# moment, where an infinity would freeze the parameter for ever and nobody would see it.
-LARGE = 1e20
-
-
-def all_finite(gradients: Network) -> Bool[Array, ""]:
-    """Whether every number is finite and its square too, by a sum which one that is not spoils.
-
-    The rows of a matrix are added up by a product with a constant vector: on CPU a reduction to one
-    number is a scalar loop, eighteen times as dear. A sum that overflows counts as not finite: such
-    a gradient is of no use either.
-    """
-    total = jnp.float32(0)
-    for leaf in jax.tree.leaves(gradients):
-        sums = leaf @ jnp.full(leaf.shape[-1], LARGE, leaf.dtype)
-        total += jnp.sum(sums)
-    return jnp.isfinite(total)
+    return options

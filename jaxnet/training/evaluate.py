@@ -11,24 +11,18 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxnet.nn import embedding
+from jaxnet.nn import embedding, linear_heads
 from jaxnet.nn.embedding import Network
+from jaxnet.nn.linear_heads import Positives
 from jaxnet.nn.losses import LOSSES
-from jaxnet.training import calibration
+from jaxnet.training import calibration, head_step
 from jaxnet.training.epoch import Program
 from jaxnet.training.pace import Pace
-from jaxnet.training.tasks import Sums, find_task, log_losses, probabilities
+from jaxnet.training.rows import as_dense, block_of, count, in_blocks
+from jaxnet.training.tasks import DEPTHS, Sums, find_task, hit_sums, log_losses, probabilities
 
 BLOCK = 1024
 SMALL_BLOCK = 64
-
-
-def in_blocks(array: np.ndarray, block: int = BLOCK) -> Array:
-    """Rows padded with zeros to whole blocks, (blocks, block, ...), on the device."""
-    blocks = max(1, -(-len(array) // block))
-    padded = np.zeros((blocks * block, *array.shape[1:]), array.dtype)
-    padded[: len(array)] = array
-    return jnp.asarray(padded.reshape(blocks, block, *array.shape[1:]))
 
 
 def block_size(rows: int) -> int:
@@ -49,8 +43,8 @@ def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sum
     def run(
         total: Sums,
         params: Any,
-        x: Array,
-        y: Array,
+        x: Any,
+        y: Any,
         rows: Any,
         first: Any,
         count: Any,
@@ -62,7 +56,8 @@ def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sum
             weights = (i * block + jnp.arange(block) < rows).astype(jnp.float32)
             if row_weights is not None:
                 weights = weights * row_weights[i]
-            return jax.tree.map(jnp.add, total, of_block(params, x[i], y[i], weights))
+            found = of_block(params, block_of(x, i), block_of(y, i), weights)
+            return jax.tree.map(jnp.add, total, found)
 
         return lax.fori_loop(first, first + count, body, total)
 
@@ -71,21 +66,66 @@ def sums(program: Program, task_name: str, activation: str) -> Callable[..., Sum
 
 def _of_block(program: Program, task_name: str, activation: str) -> Callable[..., Sums]:
     """(params, x, y, weights) -> sums of one block."""
+    if program.head == "linear_blocks":
+        return _of_head(program)
     task, loss = find_task(task_name), LOSSES[program.loss]
 
-    def of_block(params: Any, x: Array, y: Array, weights: Array) -> Sums:
+    def of_block(params: Any, x: Any, y: Any, weights: Array) -> Sums:
         z = embedding.forward(params, x, **program.network)
+        y = as_dense(y, z.shape[1])
         a = probabilities(task, z, activation)
         losses = loss.plain(z, y, **dict(program.options))
         exact = log_losses(task, z, a, y, activation)
-        return {
-            "weight": jnp.sum(weights),
-            "loss": jnp.sum(jnp.where(weights > 0, weights * losses, 0)),
-            "log_loss": jnp.sum(jnp.where(weights > 0, weights * exact, 0)),
-            **task.sums(a, y, weights),
-        }
+        return {**_means(weights, losses, exact), **task.sums(a, y, weights)}
 
     return of_block
+
+
+def _of_head(program: Program) -> Callable[..., Sums]:
+    """The same without logits: no threshold is put to all outputs, the best ones are looked at."""
+    call = head_step.call_of(program.loss, program.network, dict(program.options), program.block)
+
+    def of_block(params: Any, x: Any, y: Positives, weights: Array) -> Sums:
+        body, (W, b) = head_step.split(params)
+        labels = jnp.asarray(y.indices)
+        a = call.hidden(body, x, ())
+        losses = exact = call.head(a, W, b, y, **call.keywords)
+        if program.options:
+            exact = call.head(a, W, b, y, **call.without_options)
+        k = min(DEPTHS[-1], W.shape[0])
+        best = linear_heads.top_k(a, W, b, k, compute_dtype=call.network["compute_dtype"])
+        hits = jnp.any(best.labels[:, :, None] == labels[:, None, :], axis=2)
+        number = jnp.sum(weights) * W.shape[0]
+        return {**_means(weights, losses, exact), "labels": number, **hit_sums(hits, weights)}
+
+    return of_block
+
+
+def _means(weights: Array, losses: Array, exact: Array) -> Sums:
+    return {
+        "weight": jnp.sum(weights),
+        "loss": jnp.sum(jnp.where(weights > 0, weights * losses, 0)),
+        "log_loss": jnp.sum(jnp.where(weights > 0, weights * exact, 0)),
+    }
+
+
+def row_losses(program: Program) -> Callable[..., Array]:
+    """(params, x, y) -> the loss of each row, (m,)."""
+    options = dict(program.options)
+    if program.head == "linear_blocks":
+        call = head_step.call_of(program.loss, program.network, options, program.block)
+
+        def of_head(params: Network, x: Any, y: Any) -> Array:
+            body, (W, b) = head_step.split(params)
+            return call.head(call.hidden(body, x, ()), W, b, y, **call.keywords)
+
+        return of_head
+
+    def of_rows(params: Network, x: Any, y: Any) -> Array:
+        z = embedding.forward(params, x, **program.network)
+        return LOSSES[program.loss].plain(z, as_dense(y, z.shape[1]), **options)
+
+    return of_rows
 
 
 @lru_cache(maxsize=64)
@@ -94,19 +134,17 @@ def compiled_sums(program: Program, task_name: str, activation: str) -> Callable
     return jax.jit(sums(program, task_name, activation))
 
 
-def no_sums(
-    program: Program, task_name: str, activation: str, params: Any, x: Array, y: Array
-) -> Sums:
+def no_sums(program: Program, task_name: str, activation: str, params: Any, x: Any, y: Any) -> Sums:
     """The sums over no block at all."""
     of_block = _of_block(program, task_name, activation)
-    shapes = jax.eval_shape(of_block, params, x[0], y[0], jnp.zeros(x.shape[1]))
+    shapes = jax.eval_shape(of_block, params, block_of(x, 0), block_of(y, 0), jnp.zeros(x.shape[1]))
     return jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), shapes)
 
 
 def measurer(
     program: Program,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Any,
+    y: Any,
     weights: np.ndarray | None,
     *,
     task: str,
@@ -117,8 +155,9 @@ def measurer(
     `poll` is called about once a second; what it raises ends the measuring.
     """
     run = compiled_sums(program, task, activation)
-    block = block_size(len(x))
-    rows, blocks_x, blocks_y = len(x), in_blocks(x, block), in_blocks(y, block)
+    rows = count(x)
+    block = block_size(rows)
+    blocks_x, blocks_y = in_blocks(x, block), in_blocks(y, block)
     blocks_w = None if weights is None else in_blocks(weights, block)
     pace = Pace()
     empty: list[Sums] = []  # traced once
@@ -127,23 +166,24 @@ def measurer(
         if not empty:
             empty.append(no_sums(program, task, activation, params, blocks_x, blocks_y))
         total, first = empty[0], 0
-        while first < len(blocks_x):
+        while first < blocks_x.shape[0]:
             poll()
-            count = min(pace.turns(), len(blocks_x) - first)
+            turns = min(pace.turns(), blocks_x.shape[0] - first)
             begun = time.perf_counter()
-            args = (params, blocks_x, blocks_y, rows, first, count, blocks_w)
+            args = (params, blocks_x, blocks_y, rows, first, turns, blocks_w)
             total = jax.block_until_ready(run(total, *args))
-            pace.took(count, time.perf_counter() - begun)
-            first += count
+            pace.took(turns, time.perf_counter() - begun)
+            first += turns
         return metrics(task, total)
 
     return measure
 
 
 def metrics(task_name: str, totals: Sums) -> dict[str, float]:
-    """The task's metrics from the carried sums."""
+    """The task's metrics from the carried sums, as far as these tell them."""
     numbers = {name: float(value) for name, value in totals.items()}
-    return {name: of(numbers) for name, of in find_task(task_name).metrics.items()}
+    found = {name: of(numbers) for name, of in find_task(task_name).metrics.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @lru_cache(maxsize=64)

@@ -15,13 +15,12 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet.errors import NonFiniteError, UserError
-from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
-from jaxnet.nn.losses import LOSSES
 from jaxnet.training import epoch as epochs
 from jaxnet.training import evaluate
 from jaxnet.training.epoch import Program
 from jaxnet.training.pace import Pace
+from jaxnet.training.rows import count, on_device, pick
 from jaxnet.training.snapshot import Best, Metrics, Snapshot
 from jaxnet.training.state import State, predicting
 from jaxnet.training.tasks import find_task
@@ -31,21 +30,21 @@ class Rows(NamedTuple):
     """Encoded rows on the host.
 
     Attributes:
-        x: (n, d) float32, its trailing columns the codes of the embedded ones.
-        y: as the loss takes them.
+        x: (n, d) float32, its trailing columns the codes of the embedded ones; or `Bags`.
+        y: as the loss takes them; or `Sets` of labels.
         weights: (n,) float32, what each row counts in the mean loss; None: 1 each.
     """
 
-    x: np.ndarray
-    y: np.ndarray
+    x: Any
+    y: Any
     weights: np.ndarray | None = None
 
 
 class _Data(NamedTuple):
     """`Rows` on the device."""
 
-    x: Array
-    y: Array
+    x: Any
+    y: Any
     weights: Array | None
 
 
@@ -133,12 +132,12 @@ class _Loop(NamedTuple):
 
     @property
     def per_epoch(self) -> int:
-        return epochs.steps_per_epoch(len(self.data.x), self.program.batch_size)
+        return epochs.steps_per_epoch(count(self.data.x), self.program.batch_size)
 
-    def steps(self, state: State, order: np.ndarray, count: int) -> tuple[State, bool]:
+    def steps(self, state: State, order: np.ndarray, turns: int) -> tuple[State, bool]:
         """(state after that many steps, whether all were finite), once they are done."""
         data = self.data
-        state, finite = self.run(state, data.x, data.y, order, count, data.weights)
+        state, finite = self.run(state, data.x, data.y, order, turns, data.weights)
         return state, bool(finite)
 
 
@@ -171,7 +170,7 @@ def fit(
         _check_weights(part, rows)
     run, data = epochs.compiled(program), _on_device(train)
     measure = None
-    if len(validation.x):
+    if count(validation.x):
         measure = evaluate.measurer(program, *validation, task=task, activation=activation)
     loop = _Loop(program, run, data, measure, plan, watch, Pace())
     now = start
@@ -208,8 +207,8 @@ def _check_weights(part: str, rows: Rows) -> None:
     w = rows.weights
     if w is None:
         return
-    if w.shape != (len(rows.x),):
-        raise UserError(f"weights of the {part} rows: {len(rows.x)} rows, weights {w.shape}")
+    if w.shape != (count(rows.x),):
+        raise UserError(f"weights of the {part} rows: {count(rows.x)} rows, weights {w.shape}")
     wrong = np.flatnonzero(~(np.isfinite(w) & (w >= 0)))
     if wrong.size:
         raise UserError(
@@ -222,7 +221,7 @@ def _check_weights(part: str, rows: Rows) -> None:
 
 def _on_device(rows: Rows) -> _Data:
     weights = None if rows.weights is None else jnp.asarray(rows.weights, jnp.float32)
-    return _Data(jnp.asarray(rows.x), jnp.asarray(rows.y), weights)
+    return _Data(on_device(rows.x), on_device(rows.y), weights)
 
 
 def _compile(loop: _Loop, now: Snapshot) -> Snapshot:
@@ -241,13 +240,13 @@ def _compile(loop: _Loop, now: Snapshot) -> Snapshot:
 
 def _epoch(loop: _Loop, now: Snapshot) -> Snapshot:
     """Train to the end of the epoch, in stretches; nothing to do where that is reached."""
-    rows, batch, number = len(loop.data.x), loop.program.batch_size, len(now.records) + 1
+    rows, batch, number = count(loop.data.x), loop.program.batch_size, len(now.records) + 1
     order = epochs.order_of_rows(int(now.state.seed), number - 1, rows, batch)
     step, end = int(now.state.step), number * loop.per_epoch
     while step < end:
         begun = time.perf_counter()
-        count = min(loop.pace.turns(), end - step, _to_multiple(step, loop.plan.every_steps))
-        state, finite = loop.steps(now.state, order, count)
+        turns = min(loop.pace.turns(), end - step, _to_multiple(step, loop.plan.every_steps))
+        state, finite = loop.steps(now.state, order, turns)
         # A step that is not finite ends the stretch, whatever was asked for.
         ran = int(state.step) - step + (not finite)
         loop.pace.took(ran, time.perf_counter() - begun)
@@ -287,7 +286,7 @@ def _measured(loop: _Loop, now: Snapshot) -> Snapshot:
         best = _better(now.best, number, measured, loop.plan.stopping, now.state)
         now = now._replace(best=best)
     loop.watch.ended(record)
-    loop.watch.advanced(number, 1.0, number * len(loop.data.x), _shown(now.records))
+    loop.watch.advanced(number, 1.0, number * count(loop.data.x), _shown(now.records))
     loop.watch.between(now)
     return now
 
@@ -341,12 +340,14 @@ def _leave_out(loop: _Loop, now: Snapshot) -> Snapshot:
 
 def _guilty(program: Program, state: State, data: _Data) -> tuple[str, list[int]]:
     """What is not finite at the update that was not applied, and the rows that make it so."""
-    chosen, counted = epochs.next_rows(program, state, len(data.x))
+    chosen, counted = epochs.next_rows(program, state, count(data.x))
     batch = chosen[counted > 0]
     if data.weights is not None:
         batch = batch[np.asarray(data.weights)[batch] > 0]
-    z = embedding.forward(state.params, data.x[batch], **program.network)
-    losses = np.asarray(LOSSES[program.loss].plain(z, data.y[batch], **dict(program.options)))
+    at = jnp.asarray(batch, jnp.int32)
+    losses = np.asarray(
+        evaluate.row_losses(program)(state.params, pick(data.x, at), pick(data.y, at))
+    )
     guilty = batch[~np.isfinite(losses)]
     if guilty.size:
         return "the loss is", np.sort(guilty).tolist()

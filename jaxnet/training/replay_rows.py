@@ -36,7 +36,7 @@ class Alone(NamedTuple):
     Attributes:
         loss: of the row.
         gradient: the largest number of its gradient.
-        finite: whether a step takes its share of the batch's gradient, see `epoch.all_finite`.
+        finite: whether a step takes its share of the batch's gradient, see `finite.all_finite`.
     """
 
     loss: np.ndarray

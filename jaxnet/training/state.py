@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from jaxnet.errors import UserError
 from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
+from jaxnet.training import head_step
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.optimizer import Optimizer
 
@@ -23,6 +24,18 @@ class Hyper(NamedTuple):
     dropout: Float[Array, ""]
     label_smoothing: Float[Array, ""]
     total_steps: Int[Array, ""]
+
+
+class Head(NamedTuple):
+    """How the last layer is kept.
+
+    Attributes:
+        name: "dense" or "linear_blocks", which changes it block by block (see `head_step`).
+        weights: type of its W; of linear_blocks it may be "bfloat16".
+    """
+
+    name: str = "dense"
+    weights: str = "float32"
 
 
 class State(NamedTuple):
@@ -83,6 +96,8 @@ def begin(
     embeddings: tuple[tuple[int, int], ...] = (),
     numeric: tuple[int, int] = (0, 0),
     output_bias: Float[ArrayLike, " n_L"] | None = None,
+    bag_spread: float | None = None,
+    head: Head | None = None,
 ) -> State:
     """The state before the first update.
 
@@ -91,6 +106,8 @@ def begin(
         embeddings: (slots, width) of each trailing column of codes, see `nn.embedding`.
         numeric: (columns, size) of the leading columns that get waves, see `nn.periodic`.
         output_bias: of the last layer, such as `weights.prior_bias` gives; None: 0.
+        bag_spread: deviation of a first layer of bags, see `nn.bags`; None: x is an array.
+        head: how the last layer is kept and changed; None: as `Head()` says.
 
     Raises:
         UserError: the bias has another number of outputs, or what `embedding.init` refuses.
@@ -104,7 +121,9 @@ def begin(
             f"output_bias takes one number an output, ({sizes[-1]},); got {np.shape(output_bias)}"
         )
     bias = None if output_bias is None else np.asarray(output_bias, np.float32)
-    draw = _compiled_begin(sizes, optimizer, scheme, last_layer, embeddings, numeric)
+    draw = _compiled_begin(
+        sizes, optimizer, scheme, last_layer, embeddings, numeric, bag_spread, head or Head()
+    )
     return draw(jnp.uint32(seed), rates, bias)
 
 
@@ -116,6 +135,8 @@ def _compiled_begin(
     last_layer: str | None,
     embeddings: tuple[tuple[int, int], ...],
     numeric: tuple[int, int],
+    bag_spread: float | None,
+    head: Head,
 ) -> Any:
     """(seed, hyper, bias or None) -> State, one program: by operations, each would be compiled."""
 
@@ -128,12 +149,17 @@ def _compiled_begin(
             numeric=numeric,
             scheme=scheme,
             last_layer=last_layer,
+            bag_spread=bag_spread,
         )
         if bias is not None:
             *hidden, last = params.layers
             params = params._replace(layers=(*hidden, last._replace(b=bias)))
         average = jax.tree.map(jnp.copy, params) if optimizer.ema is not None else ()
-        moments = optimizers.init(optimizer, params)
+        begun = head_step.begin if head.name == "linear_blocks" else optimizers.init
+        moments = begun(optimizer, params)
+        if head.weights != "float32":
+            body, last = head_step.split(params)
+            params = head_step.join(body, last._replace(W=last.W.astype(head.weights)))
         none = jnp.zeros((), jnp.float32)
         return State(params, moments, average, jnp.int32(0), seed, rates, none, none)
 

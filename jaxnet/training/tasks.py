@@ -7,10 +7,11 @@ does not belong together has no entry here, and `find_loss` refuses it with the 
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnet.errors import LossPairError, UserError
@@ -25,6 +26,7 @@ from jaxnet.nn.losses import (
 from jaxnet.nn.losses.core import PAIR_REASON
 
 Sums = dict[str, Float[Array, ""]]
+DEPTHS = (1, 3, 5)  # of precision_at_k
 
 
 class Task(NamedTuple):
@@ -37,7 +39,8 @@ class Task(NamedTuple):
         losses: name in a config -> name in `jaxnet.losses.LOSSES`.
         cross_entropy: the loss that is the log loss of the task.
         sums: (z, a, y, w) -> weighted sums, one for each of `metrics` but loss and log_loss.
-        metrics: name -> (sums -> number), for what is measured every epoch.
+        metrics: name -> (sums -> number, None where they do not tell), of what is measured every
+            epoch.
     """
 
     name: str
@@ -46,7 +49,7 @@ class Task(NamedTuple):
     losses: Mapping[str, str]
     cross_entropy: Loss
     sums: Callable[[Array, Array, Array], Sums]
-    metrics: Mapping[str, Callable[[Mapping[str, float]], float]]
+    metrics: Mapping[str, Callable[[Mapping[str, float]], float | None]]
 
 
 def _correct_binary(a: Array, y: Array, w: Array) -> Sums:
@@ -61,13 +64,22 @@ def _labels(a: Array, y: Array, w: Array) -> Sums:
     """Counts over labels, from which F1 and Hamming loss follow, and rows that are all right."""
     said, true = a >= 0.5, y >= 0.5
     right, rows = said == true, w[:, None]
+    best = lax.top_k(a, min(DEPTHS[-1], a.shape[1]))[1]
     return {
+        **hit_sums(jnp.take_along_axis(true, best, axis=1), w),
         "right_labels": _count(right, rows),
         "labels": jnp.sum(w) * y.shape[1],
         "true_positives": _count(said & true, rows),
         "errors": _count(~right, rows),
         "right_rows": _count(jnp.all(right, axis=1), w),
     }
+
+
+def hit_sums(hits: Array, w: Array) -> Sums:
+    """Of the best labels of each row, (m, k) in order, those that are its own, for P@1, 3, 5."""
+    of_row = jnp.cumsum(hits.astype(jnp.float32), axis=1)
+    depths = [depth for depth in DEPTHS if depth <= hits.shape[1]]
+    return {f"hits_{k}": jnp.sum(jnp.where(w > 0, w * of_row[:, k - 1], 0)) / k for k in depths}
 
 
 def _count(holds: Array, w: Array) -> Array:
@@ -78,6 +90,15 @@ def _ratio(top: float, bottom: float) -> float:
     return top / bottom if bottom else float("nan")
 
 
+def _told(*needed: str, of: Callable[[Mapping[str, float]], float]) -> Any:
+    """The metric, or None where one of its sums was not made."""
+    return lambda s: of(s) if all(name in s for name in needed) else None
+
+
+def _precision(k: int) -> Any:
+    return _told(f"hits_{k}", of=lambda s: _ratio(s[f"hits_{k}"], s["weight"]))
+
+
 _EVERY = {
     "loss": lambda s: _ratio(s["loss"], s["weight"]),
     "log_loss": lambda s: _ratio(s["log_loss"], s["weight"]),
@@ -85,10 +106,14 @@ _EVERY = {
 _ACCURACY = {"accuracy": lambda s: _ratio(s["correct"], s["weight"])}
 _LABEL_METRICS = {
     "log_loss": lambda s: _ratio(s["log_loss"], s["labels"]),
-    "accuracy": lambda s: _ratio(s["right_labels"], s["labels"]),
-    "micro_f1": lambda s: _ratio(2 * s["true_positives"], 2 * s["true_positives"] + s["errors"]),
-    "hamming_loss": lambda s: _ratio(s["errors"], s["labels"]),
-    "subset_accuracy": lambda s: _ratio(s["right_rows"], s["weight"]),
+    "accuracy": _told("right_labels", of=lambda s: _ratio(s["right_labels"], s["labels"])),
+    "micro_f1": _told(
+        "true_positives",
+        of=lambda s: _ratio(2 * s["true_positives"], 2 * s["true_positives"] + s["errors"]),
+    ),
+    "hamming_loss": _told("errors", of=lambda s: _ratio(s["errors"], s["labels"])),
+    "subset_accuracy": _told("right_rows", of=lambda s: _ratio(s["right_rows"], s["weight"])),
+    **{f"precision_at_{k}": _precision(k) for k in DEPTHS},
 }
 
 _SIGMOID_LOSSES = {"squared_error": "squared_error", "focal": "focal", "asymmetric": "asymmetric"}

@@ -10,7 +10,19 @@ from jaxnet.nn.linear_heads.categorical import categorical
 from jaxnet.nn.linear_heads.head import Head
 from jaxnet.nn.linear_heads.multilabel import multilabel
 from jaxnet.nn.linear_heads.ranking import Best, ranks, top_k
-from jaxnet.nn.linear_heads.targets import Positives
+from jaxnet.nn.linear_heads.targets import Positives, Sets, chosen, indicators
 from jaxnet.nn.linear_heads.updating import Updated
 
-__all__ = ["Best", "Head", "Positives", "Updated", "categorical", "multilabel", "ranks", "top_k"]
+__all__ = [
+    "Best",
+    "Head",
+    "Positives",
+    "Sets",
+    "Updated",
+    "categorical",
+    "chosen",
+    "indicators",
+    "multilabel",
+    "ranks",
+    "top_k",
+]

@@ -63,6 +63,7 @@ class Head:
         class_axis: inside `jax.shard_map(..., check_vma=True)`, the mesh axis over which W and b
             (and dense targets, class_weight, pos_weight) are divided. Labels and positives keep
             their numbers among all classes. dX is summed over that axis, dW over those of the rows.
+        compute_dtype: type of the products; None: that of x and W.
         options: those of the dense loss. They and dense targets have no gradient here, which is
             an error rather than 0: `forward_mode` has them.
 
@@ -93,10 +94,13 @@ class Head:
         weights: ArrayLike | None = None,
         block: int | None = None,
         class_axis: str | None = None,
+        compute_dtype: Any = None,
         **options: Any,
     ) -> Array:
         """Losses (m,), times their weights. The gradient recomputes the tiles."""
-        plan, problem, w = self._prepare(x, W, b, targets, weights, block, class_axis, options)
+        plan, problem, w = self._prepare(
+            x, W, b, targets, weights, block, class_axis, options, compute_dtype=compute_dtype
+        )
         losses = _losses(self.rule, plan, *problem)
         return losses if w is None else w * _present(losses, w)
 
@@ -110,10 +114,13 @@ class Head:
         weights: ArrayLike | None = None,
         block: int | None = None,
         class_axis: str | None = None,
+        compute_dtype: Any = None,
         **options: Any,
     ) -> Array:
         """sum_i w_i L_i, a scalar. Where a head can, with its gradients from the same sweep."""
-        plan, problem, w = self._prepare(x, W, b, targets, weights, block, class_axis, options)
+        plan, problem, w = self._prepare(
+            x, W, b, targets, weights, block, class_axis, options, compute_dtype=compute_dtype
+        )
         if self.rule.both is None or class_axis is not None:
             return reductions.sum(_losses(self.rule, plan, *problem), w)
         w = jnp.ones(problem.x.shape[:1], problem.wide) if w is None else w
@@ -183,8 +190,6 @@ class Head:
         """
         check_parts(self.name, parts)
         W, b, *_ = jax.tree.leaves(parts)
-        if compute_dtype is not None:
-            x = jnp.asarray(x, compute_dtype)
         plan, problem, w = self._prepare(
             x, W, b, targets, weights, block, class_axis, options, compute_dtype=compute_dtype
         )

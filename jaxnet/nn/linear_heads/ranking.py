@@ -165,8 +165,6 @@ def _own_logits(arrays: Arrays, y: Array) -> Array:
 def _checked(
     name: str, x: ArrayLike, W: ArrayLike, b: ArrayLike, block: int | None, compute_dtype: Any
 ) -> Arrays:
-    if compute_dtype is not None:
-        x = jnp.asarray(x, compute_dtype)
     return check(name, x, W, b, None, block, None, compute_dtype)
 
 

@@ -29,6 +29,50 @@ class Positives(NamedTuple):
     indices: ArrayLike
 
 
+class Sets(NamedTuple):
+    """The positives of n rows, one after the other, of which `chosen` takes some.
+
+    Attributes:
+        indptr: (n + 1,), rising from 0: row i has those from indptr[i] to indptr[i + 1].
+        indices: labels, each once in a row.
+        places: (P,), 0 to P - 1, P being the most that a row has.
+    """
+
+    indptr: Any
+    indices: Any
+    places: Any
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(n,)."""
+        return (self.indptr.shape[0] - 1,)
+
+
+def chosen(sets: Sets, rows: Array) -> Positives:
+    """The positives of the rows at these places, which must be inside.
+
+    >>> sets = Sets(jnp.array([0, 2, 3]), jnp.array([4, 7, 1]), jnp.arange(2))
+    >>> chosen(sets, jnp.array([1, 0])).indices.tolist()
+    [[1, -1], [4, 7]]
+    """
+    start, end = sets.indptr[rows][:, None], sets.indptr[rows + 1][:, None]
+    place = start + sets.places[None, :].astype(start.dtype)
+    if not sets.indices.shape[0]:
+        return Positives(jnp.full(place.shape, -1, jnp.int32))
+    there = place < end
+    return Positives(jnp.where(there, sets.indices[jnp.where(there, place, 0)], -1))
+
+
+def indicators(positives: Positives, K: int, dtype: Any = jnp.float32) -> Array:
+    """Zeros and ones (m, K) of positives (m, P); one that names no label is passed over.
+
+    >>> indicators(Positives(jnp.array([[2, -1], [0, 2]])), 3).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]]
+    """
+    indices = jnp.asarray(positives.indices)
+    return answers(Positives(indices), Span(0, indices.shape[0]), Span(0, K), dtype)
+
+
 class Targets(NamedTuple):
     """Targets as heads use them.
 
