@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxnet import sparse_job
 from jaxnet.config import METRIC_DIRECTIONS, Config
+from jaxnet.data import sparse
 from jaxnet.data.dataset import Dataset
+from jaxnet.data.sparse import SparseLabels
 from jaxnet.errors import NonFiniteError, UserError
 from jaxnet.nn import embedding
 from jaxnet.nn.losses import LOSSES, Loss
@@ -19,7 +22,7 @@ from jaxnet.training.fit import Fitted, Plan, Rows, Stopping, Watch, fit
 from jaxnet.training.optimizer import Optimizer, Schedule
 from jaxnet.training.snapshot import Snapshot
 from jaxnet.training.state import State
-from jaxnet.training.tasks import TASKS, Task, as_targets, find_loss, find_task
+from jaxnet.training.tasks import TASKS, Task, find_loss, find_task
 
 MANY_ROWS = 200_000  # from here on an epoch has updates enough with batches of 256
 
@@ -35,6 +38,7 @@ class Job(NamedTuple):
         embeddings: (slots, width) of the trailing columns of x.
         numeric: (columns, size) of the leading columns of x that get waves.
         output_bias: of the last layer before the first update, or None for zeros.
+        bag_spread: deviation of the first layer of sparse rows; None: x is an array.
         plan: how long to train.
     """
 
@@ -45,6 +49,7 @@ class Job(NamedTuple):
     embeddings: tuple[tuple[int, int], ...]
     numeric: tuple[int, int]
     output_bias: np.ndarray | None
+    bag_spread: float | None
     plan: Plan
 
     @property
@@ -70,7 +75,11 @@ def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = 
     optimizer = config.optimizer.model_dump(exclude={"learning_rate", "weight_decay", "schedule"})
     schedule = Schedule(**config.optimizer.schedule.model_dump())
     shares = _shares(task, data, row_weights)
+    head = sparse_job.head(config, loss.name, len(shares.names))
+    sparse_job.check_depth(config, len(shares.names))
     options = _loss_options(config, loss, activation, shares)
+    if head == "linear_blocks" and isinstance(config.loss.pos_weight, int | float):
+        options["pos_weight"] = float(config.loss.pos_weight)  # not one for each of a million
     program = Program(
         loss=loss.name,
         options=tuple(sorted(options.items())),
@@ -80,6 +89,9 @@ def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = 
         optimizer=Optimizer(**optimizer, schedule=schedule),
         batch_size=_batch_size(config.training.batch_size, len(data.x_train)),
         precision=config.training.precision,
+        head=head,
+        block=config.model.block,
+        input_dropout=config.model.input_dropout,
     )
     bias = None
     if config.model.output_bias == "prior":
@@ -95,6 +107,7 @@ def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = 
         embeddings=tuple((slots, width) for slots, width in data.schema["embeddings"]),
         numeric=_numeric(config, data.schema),
         output_bias=bias,
+        bag_spread=sparse_job.bag_spread(data.x_train, config.model.init),
         plan=_plan(config, data),
     )
 
@@ -136,7 +149,10 @@ class _Shares(NamedTuple):
 
 def _shares(task: Task, data: Dataset, row_weights: np.ndarray | None) -> _Shares:
     names = data.schema["class_names"]
-    counts = weights.target_counts(task.name, data.y_train, len(names), row_weights)
+    if isinstance(data.y_train, SparseLabels):
+        counts = sparse.label_counts(data.y_train).astype(np.float64)
+    else:
+        counts = weights.target_counts(task.name, data.y_train, len(names), row_weights)
     rows = float(len(data.y_train) if row_weights is None else row_weights.sum())
     return _Shares(names, counts, rows, rows / len(data.y_train))
 
@@ -200,6 +216,8 @@ def first_state(config: Config, job: Job, data: Dataset) -> State:
         embeddings=job.embeddings,
         numeric=job.numeric,
         output_bias=job.output_bias,
+        bag_spread=job.bag_spread,
+        head=states.Head(job.program.head, config.model.head_weights),
     )
 
 
@@ -237,8 +255,13 @@ def train_job(
     Raises:
         NonFiniteError: training met a NaN or an infinity; names step and rows.
     """
-    train = Rows(data.x_train, as_targets(job.task, data.y_train), row_weights)
-    validation = Rows(data.x_val, as_targets(job.task, data.y_val), validation_weights)
+    train, validation = (
+        Rows(sparse_job.inputs(x), sparse_job.targets(job.task, y), weights)
+        for x, y, weights in (
+            (data.x_train, data.y_train, row_weights),
+            (data.x_val, data.y_val, validation_weights),
+        )
+    )
     names = {"task": job.task.name, "activation": job.activation}
     try:
         return fit(job.program, start, train, validation, job.plan, watch=watch, **names)

@@ -22,7 +22,9 @@ import numpy as np
 from jaxnet import __version__
 from jaxnet.config import Config, load_config
 from jaxnet.config.changes import plain_values, refuse_changes
+from jaxnet.data import sparse
 from jaxnet.data.dataset import Dataset
+from jaxnet.data.sparse import SparseLabels, SparseRows
 from jaxnet.errors import CheckpointError, JaxnetError, RunDirectoryError
 from jaxnet.job import registered_losses
 from jaxnet.outputs import checkpoints, records, run_directory
@@ -65,6 +67,9 @@ def _hash_of_arrays(data: Dataset) -> str:
     digest = hashlib.sha256()
     parts = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
     for array in (*parts, *data.rows):
+        if isinstance(array, SparseRows | SparseLabels):
+            digest.update(f"{sparse.digest(array)}\n".encode())
+            continue
         digest.update(f"{array.dtype} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

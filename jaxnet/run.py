@@ -362,6 +362,8 @@ def load_data(config: Config) -> Dataset:
         embedding_size=config.model.embedding_size,
         split=given.split.model_dump(),
         directory=config.directory,
+        labels_of_rows=given.files_of_labels,
+        label_names=given.label_names,
     )
 
 

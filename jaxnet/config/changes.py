@@ -23,6 +23,7 @@ FREE = frozenset(
     (
         *("training.epochs", "training.on_nan", "training.skip_limit", "checkpoints", "report"),
         *("data.train", "data.validation", "data.test", "data.split.file"),
+        *("data.train_labels", "data.validation_labels", "data.test_labels", "data.label_names"),
     )
 )
 _LONGEST = 200  # characters of a value that a person would type again

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from jaxnet.config.names import BUILTIN_SOURCES, SOURCE_TASKS
 from jaxnet.config.problems import KeyPath, shown
-from jaxnet.config.schema import Config, DataConfig
+from jaxnet.config.schema import SPARSE, Config, DataConfig
 
 Found = Iterator[tuple[KeyPath, str]]
 TABLES = (".csv", ".csv.gz", ".parquet")
 ARRAYS = (".npz",)
 _FILES = ("train", "validation", "test")
-_ONLY_FILES = ("validation", "test", "features", "target", "positive", "columns", "drop", "missing")
+_ONLY_FILES = (
+    *("validation", "test", "features", "target", "positive", "columns", "drop", "missing"),
+    *("train_labels", "validation_labels", "test_labels", "label_names"),
+)
 
 
 def one_place(config: Config) -> Found:
@@ -54,11 +57,11 @@ def file_keys(config: Config) -> Found:
 
 
 def file_kinds(config: Config) -> Found:
-    """Rows come from tables or from arrays."""
+    """Rows come from tables, from arrays, or from sparse rows; never from several of them."""
     for key in _FILES:
         path = getattr(config.data, key)
-        if path is not None and not path.lower().endswith(TABLES + ARRAYS):
-            yield ("data", key), "expected a .csv, .csv.gz, .parquet or .npz file"
+        if path is not None and not path.lower().endswith(TABLES + ARRAYS + SPARSE):
+            yield ("data", key), "expected a .csv, .csv.gz, .parquet, .npz or XC .txt file"
     kinds = {_is_table(path) for path in (config.data.train, config.data.test) if path is not None}
     if len(kinds) > 1:
         yield ("data", "test"), "must be of the same kind as data.train: both tables, or both .npz"
@@ -67,7 +70,7 @@ def file_kinds(config: Config) -> Found:
 def table_keys(config: Config) -> Found:
     """Keys that only tables use, and the target that every table needs."""
     data = config.data
-    if data.train is None or data.source is not None:
+    if data.train is None or data.source is not None or config.is_sparse:
         return
     if _is_table(data.train):
         if data.target is None:
@@ -122,14 +125,16 @@ def files_exist(config: Config) -> Found:
     """Files must be there before a run starts."""
     if config.data.source is not None:
         return  # the other checks ask for the file's key to go
-    files = {
+    files: dict[KeyPath, Path | None] = {
         ("data", "train"): config.train_path,
         ("data", "validation"): config.validation_path,
         ("data", "test"): config.test_path,
         ("data", "split", "file"): config.split_path,
+        ("data", "label_names"): config.label_names_path,
+        **{("data", f"{part}_labels"): path for part, path in config.label_paths.items()},
     }
     for key, path in files.items():
-        if path is None or not _is_known(path.name, key[1]):
+        if path is None or not _is_known(path.name, str(key[1])):
             continue
         if not os.path.isfile(path):  # False, too, for a name that no file can have
             what = "a directory, not a file" if os.path.isdir(path) else _absent(path)
@@ -147,7 +152,7 @@ def _absent(path: Path) -> str:
 
 def _is_known(name: str, key: str) -> bool:
     """Whether another check has nothing to say about the kind of the file."""
-    return key == "split" or name.lower().endswith(TABLES + ARRAYS)
+    return key == "split" or name.lower().endswith(TABLES + ARRAYS + SPARSE)
 
 
 def _is_table(path: str) -> bool:

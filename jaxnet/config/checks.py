@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from jaxnet.config import check_data, check_options, check_pair
+from jaxnet.config import check_data, check_options, check_pair, check_sparse
 from jaxnet.config.problems import KeyPath
 from jaxnet.config.schema import Config
 
@@ -29,6 +29,10 @@ CHECKS = (
     Check(check_data.file_kinds, ()),
     Check(check_data.table_keys, ("data.source", "data.train", "data.target")),
     Check(check_data.target_fits, ("task", "data.train", "data.target", "data.drop")),
+    Check(check_sparse.rows, ("task", "data.source", "data.train", "data.train_labels")),
+    Check(check_sparse.labels, ("data.train", "data.validation", "data.test", "data.train_labels")),
+    Check(check_sparse.names_of_labels, ("data.label_names",)),
+    Check(check_sparse.head, ("task", "model.head", "loss.name")),
     Check(check_data.split_fits, ("data.split", "data.validation", "data.test")),
     Check(check_pair.loss_and_task, ("task", "loss.name")),
     Check(check_pair.activation, ("task", "loss.name")),

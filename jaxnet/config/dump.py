@@ -33,6 +33,9 @@ def dump_yaml(config: Config, *, comments: bool = True) -> str:
     }
     for key, path in files.items():
         values["data"][key] = None if path is None else str(path)
+    for part, path in config.label_paths.items():
+        values["data"][f"{part}_labels"] = str(path)
+    values["data"]["label_names"] = config.label_names_path and str(config.label_names_path)
     values["data"]["split"]["file"] = config.split_path and str(config.split_path)
     return "".join(f"{line}\n" for line in _lines(values, (), comments))
 

@@ -20,7 +20,7 @@ SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "digit_attributes": ("multilabel",),
 }
 
-Scale = Literal["robust", "standard", "quantile", "none"]
+Scale = Literal["robust", "standard", "quantile", "none", "unit"]
 SCALES: tuple[str, ...] = get_args(Scale)
 
 ColumnKind = Literal["numeric", "categorical", "id"]
@@ -66,6 +66,13 @@ TASK_ACTIVATIONS: dict[str, str] = {
 
 Init = Literal["he", "glorot", "lecun", "ntk"]
 INITS: tuple[str, ...] = get_args(Init)
+
+# How the last layer is computed: with its logits, or block by block without them.
+Head = Literal["auto", "dense", "linear_blocks"]
+HEADS: tuple[str, ...] = get_args(Head)
+
+HeadWeights = Literal["float32", "bfloat16"]
+HEAD_WEIGHTS: tuple[str, ...] = get_args(HeadWeights)
 
 LastLayer = Literal["zeros", "same"]
 LAST_LAYERS: tuple[str, ...] = get_args(LastLayer)
@@ -135,13 +142,25 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 OnNan = Literal["stop", "skip"]
 ON_NAN: tuple[str, ...] = get_args(OnNan)
 
-Metric = Literal["log_loss", "loss", "accuracy", "micro_f1", "hamming_loss", "subset_accuracy"]
+Metric = Literal[
+    "log_loss",
+    "loss",
+    "accuracy",
+    "micro_f1",
+    "hamming_loss",
+    "subset_accuracy",
+    "precision_at_1",
+    "precision_at_3",
+    "precision_at_5",
+]
 # Metrics that early stopping may watch, per task.
 METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("log_loss", "loss", "accuracy"),
     "multiclass": ("log_loss", "loss", "accuracy"),
     "multilabel": get_args(Metric),
 }
+# Those of a head that keeps no logits: no threshold is put to all of its outputs.
+HEAD_METRICS = ("log_loss", "loss", "precision_at_1", "precision_at_3", "precision_at_5")
 METRIC_DIRECTIONS: dict[str, Literal["minimise", "maximise"]] = {
     "log_loss": "minimise",
     "loss": "minimise",
@@ -149,4 +168,7 @@ METRIC_DIRECTIONS: dict[str, Literal["minimise", "maximise"]] = {
     "micro_f1": "maximise",
     "hamming_loss": "minimise",
     "subset_accuracy": "maximise",
+    "precision_at_1": "maximise",
+    "precision_at_3": "maximise",
+    "precision_at_5": "maximise",
 }

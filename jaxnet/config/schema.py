@@ -71,17 +71,38 @@ class SplitConfig(Section):
     """A recorded split.csv (row,part) to use again, instead of fractions."""
 
 
+SPARSE = (".txt", ".txt.gz")
+
+
+def default_scale(train: str | None, train_labels: str | None) -> names.Scale:
+    """The usual scaling of a training file: rows of length 1 where they are sparse.
+
+    >>> default_scale("rows.csv", None), default_scale("train.txt", None)
+    ('robust', 'unit')
+    """
+    sparse = train_labels is not None or (train is not None and train.lower().endswith(SPARSE))
+    return "unit" if sparse else "robust"
+
+
 class DataConfig(Section):
     """Where the rows come from, and how they become arrays."""
 
     source: names.Source | None = None
     """A built-in set: breast_cancer, digits or digit_attributes."""
     train: str | None = None
-    """Instead of source: a .csv, .csv.gz, .parquet or .npz file, relative to the config."""
+    """Instead of source: a .csv, .csv.gz, .parquet, .npz or XC .txt file, from the config on."""
     validation: str | None = None
     """A file of the same kind for validation; null splits the validation rows off."""
     test: str | None = None
     """A file of the same kind for the test; null splits the test rows off."""
+    train_labels: str | None = None
+    """Labels of sparse .npz rows: a sparse .npz file of ones; XC text holds its own."""
+    validation_labels: str | None = None
+    """The same of data.validation."""
+    test_labels: str | None = None
+    """The same of data.test."""
+    label_names: str | None = None
+    """A .txt or .txt.gz file with the name of each label of sparse rows, one a line."""
     target: Target = None
     """The column to predict; several labels: [a, b] or {column: tags, separator: "|"}."""
     positive: Word | None = None
@@ -96,12 +117,25 @@ class DataConfig(Section):
     """Cells that are missing values; null: empty, ?, NA, N/A, NaN, nan, null."""
     features: str = Field(default="X", min_length=1)
     """Name of the array of features in .npz files; that of the labels is target, or y."""
-    scale: names.Scale = "robust"
-    """Scaling of numeric columns, on the training rows: robust, standard, quantile or none."""
+    scale: names.Scale = Field(
+        default_factory=lambda data: default_scale(data["train"], data["train_labels"]),
+        json_schema_extra={"default": "robust"},
+    )
+    """Numeric columns: robust, standard, quantile or none; sparse rows: unit or none."""
     one_hot_limit: Annotated[int, Field(ge=0, le=10_000)] = 8
     """Categorical columns of more categories than this get a learned embedding."""
     split: SplitConfig = SplitConfig()
     """Rows held out for validation and test."""
+
+    @property
+    def files_of_labels(self) -> dict[str, str]:
+        """The files of labels of sparse rows, by part, as far as there are any."""
+        given = {
+            "train": self.train_labels,
+            "validation": self.validation_labels,
+            "test": self.test_labels,
+        }
+        return {part: path for part, path in given.items() if path is not None}
 
 
 class ModelConfig(Section):
@@ -115,6 +149,14 @@ class ModelConfig(Section):
     """Activation of the hidden layers."""
     dropout: BelowOne = 0.2
     """Chance that a hidden unit is dropped in training."""
+    input_dropout: BelowOne = 0.0
+    """Chance that a feature of a sparse row is dropped in training."""
+    head: names.Head = "auto"
+    """dense holds its logits; linear_blocks never does (multilabel); auto: from 4,096 labels on."""
+    block: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """Labels that linear_blocks looks at in one go; null: tiles that fit the caches."""
+    head_weights: names.HeadWeights = "float32"
+    """Type that the weights of linear_blocks are kept in; bfloat16 is rounded stochastically."""
     init: names.Init = "he"
     """Initial weights: he, glorot, lecun or ntk."""
     last_layer: names.LastLayer = "zeros"
@@ -353,6 +395,21 @@ class Config(Section):
     def test_path(self) -> Path | None:
         """The test file, or None when the test rows are split off."""
         return self._optional(self.data.test)
+
+    @property
+    def label_paths(self) -> dict[str, Path]:
+        """The files of labels of sparse rows, by part, as far as there are any."""
+        return {part: self.path(path) for part, path in self.data.files_of_labels.items()}
+
+    @property
+    def label_names_path(self) -> Path | None:
+        """The names of the labels of sparse rows, or None where they are numbers."""
+        return self._optional(self.data.label_names)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the rows are sparse: XC text, or an .npz file whose labels are in another."""
+        return default_scale(self.data.train, self.data.train_labels) == "unit"
 
     @property
     def split_path(self) -> Path | None:

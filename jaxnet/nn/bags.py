@@ -24,6 +24,18 @@ from jaxnet.nn.precision import wide_type
 ENTRIES = 1024  # of one turn
 
 
+class Drop(NamedTuple):
+    """Dropout of entries: each goes with a chance of `rate`, those that stay grow by 1/(1 - rate).
+
+    Attributes:
+        words: (2,) uint32, from which what goes follows, with the place of the entry.
+        rate: in [0, 1).
+    """
+
+    words: Any
+    rate: Any
+
+
 class Bags(NamedTuple):
     """m of n rows. Row i has the entries indptr[i] to indptr[i + 1], in any order.
 
@@ -32,6 +44,7 @@ class Bags(NamedTuple):
         indices: (nnz,), features from 0 on; one that stands twice in a row is added twice.
         values: (nnz,).
         rows: (m,), which of the n rows are meant, in their order here.
+        drop: what of their entries is left out; None: nothing.
 
     >>> x = Bags(jnp.array([0, 2, 3]), jnp.array([1, 4, 0]), jnp.array([0.5, 2.0, 1.0]))
     >>> take(x, jnp.array([1, 1, 0])).shape
@@ -42,6 +55,7 @@ class Bags(NamedTuple):
     indices: Any
     values: Any
     rows: Any = None
+    drop: Drop | None = None
 
     @property
     def shape(self) -> tuple[int]:
@@ -166,6 +180,15 @@ def over_entries(bags: Bags, turn: Callable[..., Any], carry: Any) -> Any:
         # A row without entries may end the set: what fills up must not read beyond.
         entry = jnp.where(there, entry, 0)
         value = jnp.where(there, bags.values[entry], 0)
+        if bags.drop is not None:
+            value = value * _kept(bags.drop, i)
         return turn(carry, row, bags.indices[entry], value)
 
     return lax.fori_loop(0, (ends[-1] + ENTRIES - 1) // ENTRIES, one, carry)
+
+
+def _kept(drop: Drop, turn: Array) -> Array:
+    """Factors of the entries of a turn: 0, or 1 / (1 - rate)."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(drop.words, impl="threefry2x32"), turn)
+    stays = jax.random.bernoulli(key, 1 - drop.rate, (ENTRIES,))
+    return jnp.where(stays, 1 / (1 - jnp.float32(drop.rate)), 0)

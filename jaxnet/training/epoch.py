@@ -16,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxnet.nn import mlp
+from jaxnet.nn.bags import Bags, Drop
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training import head_step, rows
@@ -24,7 +25,7 @@ from jaxnet.training.engines import ENGINES
 from jaxnet.training.finite import all_finite
 from jaxnet.training.head_step import Done
 from jaxnet.training.optimizer import Optimizer
-from jaxnet.training.state import DROPOUT, State
+from jaxnet.training.state import DROPOUT, INPUT_DROPOUT, State
 
 
 class Program(NamedTuple):
@@ -41,6 +42,7 @@ class Program(NamedTuple):
         precision: type of the products, "float32" or "bfloat16".
         head: "dense", or "linear_blocks": the last layer changes block by block (`head_step`).
         block: labels of a block; None: chosen.
+        input_dropout: chance that a feature of a sparse row is left out of an update.
     """
 
     loss: str
@@ -53,6 +55,7 @@ class Program(NamedTuple):
     precision: str = "float32"
     head: str = "dense"
     block: int | None = None
+    input_dropout: float = 0.0
 
     @property
     def network(self) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def step(
 ) -> tuple[State, Bool[Array, ""]]:
     """One update: (state, whether loss and gradient were finite, else it is not applied)."""
     find = _by_blocks if program.head == "linear_blocks" else _at_once
-    done = find(program, state, x, y, weights)
+    done = find(program, state, thinned(program, state, x), y, weights)
     weight = jnp.sum(weights)
     state = state._replace(
         params=done.params,
@@ -186,22 +189,27 @@ def _by_blocks(program: Program, state: State, x: Any, y: Any, weights: Array) -
     shares = weights / jnp.where(total == 0, 1, total)
     call = head_step.call_of(program.loss, program.network, _options(program, state), program.block)
 
-    def given(masks: mlp.Masks) -> Done:
-        return head_step.update(
-            call,
-            program.optimizer,
-            _rates(program, state),
-            state.params,
-            state.moments,
-            state.average,
-            head_step.Batch(x, y, shares),
-            masks,
-            step=state.step,
-            seed=state.seed,
-        )
+    rate, number = state.hyper.dropout, weights.shape[0]
+    # Not two branches with an update each: of what both change, the compiler would keep a copy.
+    masks = lax.cond(
+        rate > 0, lambda: masks_of(state, number), lambda: _nothing_dropped(state, number)
+    )
+    return head_step.update(
+        call,
+        program.optimizer,
+        _rates(program, state),
+        state.params,
+        state.moments,
+        state.average,
+        head_step.Batch(x, y, shares),
+        masks,
+        step=state.step,
+        seed=state.seed,
+    )
 
-    rate = state.hyper.dropout
-    return lax.cond(rate > 0, lambda: given(masks_of(state, weights.shape[0])), lambda: given(()))
+
+def _nothing_dropped(state: State, number: int) -> mlp.Masks:
+    return tuple(jnp.ones((number, layer.b.shape[0])) for layer in state.params.layers[:-1])
 
 
 def value_and_gradients(
@@ -218,11 +226,21 @@ def value_and_gradients(
     return lax.cond(rate > 0, lambda: given(masks_of(state, weights.shape[0])), lambda: given(()))
 
 
+def thinned(program: Program, state: State, x: Any) -> Any:
+    """The rows of the next update without the features that are left out of it."""
+    if not program.input_dropout or not isinstance(x, Bags):
+        return x
+    return x._replace(drop=Drop(_words(state, INPUT_DROPOUT), program.input_dropout))
+
+
+def _words(state: State, purpose: int) -> Array:
+    """A key of threefry, which takes two words: seed and step make one without another hash."""
+    return jnp.stack([state.seed ^ np.uint32(purpose), state.step.astype(jnp.uint32)])
+
+
 def masks_of(state: State, number: int) -> mlp.Masks:
     """The dropout of the next update, a function of (seed, step)."""
-    # Threefry is keyed by two words: seed and step make a key without another hash.
-    words = jnp.stack([state.seed ^ np.uint32(DROPOUT), state.step.astype(jnp.uint32)])
-    key = jax.random.wrap_key_data(words, impl="threefry2x32")
+    key = jax.random.wrap_key_data(_words(state, DROPOUT), impl="threefry2x32")
     return mlp.dropout_masks(state.params.layers, number, key=key, rate=state.hyper.dropout)
 
 

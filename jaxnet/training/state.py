@@ -81,8 +81,9 @@ def hyper(
     )
 
 
-# Parts the random numbers of dropout from those of the initial weights.
+# Part the random numbers of dropout from those of the initial weights, and from each other.
 DROPOUT = 0x9E3779B9
+INPUT_DROPOUT = 0xC2B2AE35
 
 
 def begin(

@@ -88,6 +88,13 @@ loss: {name: focal, gamma: 2}
 optimizer: {name: rmsprop, decay: 0.9}
 training: {batch_size: 128}
 """,
+    """\
+task: multilabel
+data: {train: x.npz, train_labels: y.npz, validation: v.npz, validation_labels: vy.npz,
+  test: t.npz, test_labels: ty.npz, label_names: labels.txt, scale: unit}
+model: {head: linear_blocks, block: 4096, head_weights: bfloat16, input_dropout: 0.3}
+training: {early_stopping: {metric: precision_at_1}}
+""",
 )
 # Pieces that mean something to YAML, to Python or to the schema.
 PIECES = (

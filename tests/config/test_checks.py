@@ -153,7 +153,7 @@ def test_a_table_needs_a_target(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.npy", "a", "", "a.npz.zip"])
 def test_other_files_are_refused(name: str) -> None:
-    text = "expected a .csv, .csv.gz, .parquet or .npz file"
+    text = "expected a .csv, .csv.gz, .parquet, .npz or XC .txt file"
     assert text in found(data={"train": name})["data.train"]
 
 

@@ -15,6 +15,7 @@ from jaxnet.training import state as states
 from jaxnet.training.epoch import Program
 from jaxnet.training.needs import DEVICE, HOST, Needs, at_peak, count, estimate
 from jaxnet.training.optimizer import Optimizer
+from jaxnet.training.rows import in_blocks
 
 ROWS = 3000
 BINARY, CLASSES = "binary_cross_entropy", "categorical_cross_entropy"
@@ -90,8 +91,9 @@ def test_the_evaluation_is_near_what_is_compiled(
     params = jax.eval_shape(lambda: begin(program, sizes, network)).params
     whole = loss == CLASSES
     y = np.zeros(ROWS if whole else (ROWS, sizes[-1]), np.int32 if whole else np.float32)
-    x = evaluate.in_blocks(np.zeros((ROWS, sizes[0]), np.float32))
-    blocks = evaluate.in_blocks(y)
+    block = evaluate.block_size(ROWS)
+    x = in_blocks(np.zeros((ROWS, sizes[0]), np.float32), block)
+    blocks = in_blocks(y, block)
     empty = evaluate.no_sums(program, task, activation, params, x, blocks)
     run = evaluate.compiled_sums(program, task, activation)
     reserved = run.lower(empty, params, x, blocks, ROWS, 0, 3).compile().memory_analysis()

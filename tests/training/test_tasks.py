@@ -77,7 +77,9 @@ def test_metrics_on_the_device_agree_with_the_exact_ones_on_the_host(name):
     shown = np.asarray(a)[:, 0] if name == "binary" else np.asarray(a)
     exact = final_metrics(name, shown, y[:, 0] if name == "binary" else y)
     for metric, of in task.metrics.items():
-        if metric != "loss":
+        if exact.get(metric) is None:
+            assert metric == "loss" or (metric == "precision_at_5" and of(numbers) is None)
+        else:
             assert of(numbers) == pytest.approx(exact[metric], rel=1e-5), metric
 
 

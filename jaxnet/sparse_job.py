@@ -1,0 +1,88 @@
+"""What sparse rows and heads without logits ask for, beyond what `job` asks of every config."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxnet.config import Config
+from jaxnet.config.names import HEAD_METRICS
+from jaxnet.data import sparse
+from jaxnet.data.sparse import SparseLabels, SparseRows
+from jaxnet.errors import UserError
+from jaxnet.nn.bags import Bags
+from jaxnet.nn.linear_heads import Sets
+from jaxnet.training import head_step
+from jaxnet.training.tasks import Task, as_targets
+
+MANY_LABELS = 4096  # from here on logits cost more than the blocks do
+
+
+def inputs(x: Any) -> Any:
+    """Encoded rows as `jaxnet.training` takes them: arrays as they are, sparse rows as `Bags`."""
+    return Bags(x.indptr, x.indices, x.values) if isinstance(x, SparseRows) else x
+
+
+def targets(task: Task, y: Any) -> Any:
+    """Labels as the losses take them: `as_targets`, or `Sets` of the positives."""
+    if not isinstance(y, SparseLabels):
+        return as_targets(task, y)
+    most = int(sparse.counts(y).max(initial=1))
+    return Sets(y.indptr, y.indices, np.arange(most, dtype=np.int32))
+
+
+def bag_spread(x: Any, scheme: str) -> float | None:
+    """Deviation of a first layer of bags at which z_1 has the variance that the scheme wants.
+
+    Rows of length l give z_1 a variance of (l spread)^2: 2 for he, else 1. None for arrays.
+
+    >>> bag_spread(np.zeros((2, 3)), "he")
+    """
+    if not isinstance(x, SparseRows):
+        return None
+    lengths = sparse.norms(x).astype(np.float64)
+    square = float(np.mean(lengths**2)) if len(x) else 0.0
+    return math.sqrt((2.0 if scheme == "he" else 1.0) / (square or 1.0))
+
+
+def head(config: Config, loss: str, labels: int) -> str:
+    """The head that the config asks for: "dense" or "linear_blocks".
+
+    auto is linear_blocks from 4,096 labels on, where nothing stands against it.
+
+    Args:
+        loss: its name in `jaxnet.losses.LOSSES`. labels: K.
+    """
+    if config.model.head != "auto":
+        return config.model.head
+    stopping = config.training.early_stopping
+    fits = (
+        config.task == "multilabel"
+        and labels >= MANY_LABELS
+        and loss in head_step.HEADS
+        and config.loss.gradient == "closed_form"
+        and config.optimizer.clip_norm is None
+        and (stopping is None or stopping.metric in HEAD_METRICS)
+        and config.decision.threshold in (None, "f1")
+        and (bool(config.model.hidden) or not config.is_sparse)
+    )
+    return "linear_blocks" if fits else "dense"
+
+
+def check_depth(config: Config, labels: int) -> None:
+    """Refuse to stop by the best k of fewer labels.
+
+    Raises:
+        UserError: names the key.
+    """
+    stopping = config.training.early_stopping
+    if stopping is None or not stopping.metric.startswith("precision_at_"):
+        return
+    k = int(stopping.metric.removeprefix("precision_at_"))
+    if labels < k:
+        raise UserError(
+            f"training.early_stopping.metric: {stopping.metric} needs {k} labels, and there are "
+            f"{labels}"
+        )
