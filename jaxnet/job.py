@@ -256,7 +256,7 @@ def train_job(
         NonFiniteError: training met a NaN or an infinity; names step and rows.
     """
     train, validation = (
-        Rows(sparse_job.inputs(x), sparse_job.targets(job.task, y), weights)
+        Rows(sparse_job.inputs(x), sparse_job.targets(job.task, y, job.program.head), weights)
         for x, y, weights in (
             (data.x_train, data.y_train, row_weights),
             (data.x_val, data.y_val, validation_weights),

@@ -6,17 +6,17 @@ Temperature and thresholds are fitted on the validation rows; the test rows only
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from jaxnet import judge_best, sparse_job
 from jaxnet.config import Config
 from jaxnet.data.dataset import Dataset
 from jaxnet.data.splits import PARTS
-from jaxnet.errors import NonFiniteError
-from jaxnet.job import Job, shown_rows
-from jaxnet.nn import embedding
-from jaxnet.nn.embedding import Network
+from jaxnet.job import Job
+from jaxnet.judged import Judged, description, refuse_not_finite
+from jaxnet.nn.bags import Bags
 from jaxnet.polling import at_once
 from jaxnet.training import evaluate, evaluation, importance, proof
 from jaxnet.training.calibration import Calibration, before_after, fit_temperature
@@ -25,21 +25,7 @@ from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.tasks import as_targets
 from jaxnet.training.thresholds import Decision, choose
 
-Part: TypeAlias = tuple[np.ndarray, np.ndarray]  # x and y
-
-
-class Judged(NamedTuple):
-    """A trained model with its decisions, and how good it is.
-
-    Attributes:
-        params: of the network.
-        description: what a reader of the model needs, as in model.json.
-        evaluation: as in evaluation.json.
-    """
-
-    params: Network
-    description: dict[str, Any]
-    evaluation: dict[str, Any]
+Part: TypeAlias = tuple[Any, np.ndarray]  # x and y
 
 
 def judge(
@@ -60,18 +46,21 @@ def judge(
     Raises:
         NonFiniteError: parameters or outputs are not finite.
     """
+    if job.program.head == "linear_blocks":
+        return judge_best.judge(config, job, data, fitted, poll=poll)
     parts = _parts(data)
     logits = {
         part: evaluate.logits(fitted.params, x, network=job.program.network, poll=poll)
         for part, (x, _) in parts.items()
     }
     refuse_not_finite(fitted, logits)
+    y_val = parts["validation"][1]
     with at_once(poll):
-        scaling = calibrate(config, job, logits["validation"], data.y_val)
+        scaling = calibrate(config, job, logits["validation"], y_val)
     temperature = scaling.temperature if scaling is not None else 1.0
     p = {part: probabilities(job, z, temperature) for part, z in logits.items()}
     with at_once(poll):
-        decision = decide(config, p["validation"], data.y_val)
+        decision = decide(config, p["validation"], y_val)
         summaries = {
             part: evaluation.summarise(
                 job.task.name,
@@ -83,6 +72,8 @@ def judge(
             )
             for part, (_, y) in parts.items()
         }
+        for part, (_, y) in parts.items():
+            judge_best.add_propensities(summaries[part], p[part], y, data)
         changed = {
             part: before_after(job.task.name, logits[part], y, temperature)
             for part, (_, y) in parts.items()
@@ -94,8 +85,8 @@ def judge(
     record = evaluation.record(
         summaries, calibration=scaling, changed=changed, decision=decision, **explained
     )
-    description = _describe(config, job, fitted, temperature, decision)
-    return Judged(fitted.params, description, record)
+    said = description(config, job, fitted, temperature, decision)
+    return Judged(fitted.params, said, record)
 
 
 _NOT = {name: {"reason": "report: false"} for name in ("importance", "proof")}
@@ -103,8 +94,9 @@ _NOT = {name: {"reason": "report: false"} for name in ("importance", "proof")}
 
 def _parts(data: Dataset) -> dict[str, Part]:
     """x and y of each part; a split that was given may leave one without rows."""
-    arrays = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
-    return dict(zip(PARTS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
+    x = map(sparse_job.inputs, (data.x_train, data.x_val, data.x_test))
+    y = map(sparse_job.indicators, (data.y_train, data.y_val, data.y_test))
+    return dict(zip(PARTS, zip(x, y, strict=True), strict=True))
 
 
 def probabilities(job: Job, z: np.ndarray, temperature: float) -> np.ndarray:
@@ -142,26 +134,6 @@ def decide(config: Config, p: np.ndarray, y: np.ndarray, *, fewest: int = 0) -> 
     return choose(config.task, p, y, given, cost=cost)
 
 
-def _describe(
-    config: Config, job: Job, fitted: Fitted, temperature: float, decision: Decision
-) -> dict[str, Any]:
-    thresholds = decision.thresholds
-    return {
-        "task": job.task.name,
-        "model": config.model.name,
-        "sizes": list(job.sizes),
-        "embeddings": [list(shape) for shape in job.embeddings],
-        "activation": job.program.activation,
-        "parametrisation": job.program.parametrisation,
-        "output_activation": job.activation,
-        "precision": job.program.precision,
-        "loss": job.program.loss,
-        "epoch": fitted.epoch,
-        "temperature": temperature,
-        "thresholds": list(thresholds) if isinstance(thresholds, tuple) else thresholds,
-    }
-
-
 def _explain(
     config: Config,
     job: Job,
@@ -173,7 +145,7 @@ def _explain(
     poll: Callable[[], None],
 ) -> dict[str, Any]:
     """What the columns are worth, and the proof of the gradient, on rows that were held out."""
-    part = next(part for part in reversed(PARTS) if len(parts[part][0]))
+    part = next(part for part in reversed(PARTS) if len(parts[part][1]))
     x, y = parts[part][0], as_targets(job.task, parts[part][1])
 
     def log_losses(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -181,34 +153,11 @@ def _explain(
         return evaluate.row_log_losses(job.task.name, z, targets, job.activation, temperature)
 
     smoothing = config.loss.label_smoothing
+    worth: dict[str, Any] = {"reason": "sparse rows have no columns by name"}
+    if not isinstance(x, Bags):
+        groups = data.schema["groups"]
+        worth = importance.importance(log_losses, x, y, groups, part=part, poll=poll)
     return {
-        "importance": importance.importance(
-            log_losses, x, y, data.schema["groups"], part=part, poll=poll
-        ),
+        "importance": worth,
         "proof": proof.prove(job.program, logits[part], y, label_smoothing=smoothing),
     }
-
-
-def refuse_not_finite(fitted: Fitted, logits: Mapping[str, np.ndarray]) -> None:
-    """A model that is not finite, or whose outputs are not, is never kept.
-
-    Args:
-        logits: by part of the data.
-
-    Raises:
-        NonFiniteError: names the step, and the rows whose outputs they are.
-    """
-    step = int(fitted.records[fitted.epoch - 1]["step"])
-    if not all(np.isfinite(array).all() for array in embedding.named(fitted.params).values()):
-        raise NonFiniteError(
-            f"parameters are not finite after step {step}; lower optimizer.learning_rate", step=step
-        )
-    for part, z in logits.items():
-        rows = np.flatnonzero(~np.isfinite(z).all(axis=1)).tolist()
-        if rows:
-            raise NonFiniteError(
-                f"after step {step} the outputs of {len(rows)} {part} rows are not finite, among "
-                f"them those at the places {shown_rows(rows)} of that part (counted from 0): bound "
-                "their inputs (data.scale=robust), or lower optimizer.learning_rate",
-                step=step,
-            )

@@ -25,12 +25,40 @@ def inputs(x: Any) -> Any:
     return Bags(x.indptr, x.indices, x.values) if isinstance(x, SparseRows) else x
 
 
-def targets(task: Task, y: Any) -> Any:
-    """Labels as the losses take them: `as_targets`, or `Sets` of the positives."""
+def targets(task: Task, y: Any, head: str) -> Any:
+    """Labels as the losses take them: `as_targets`, or `Sets` of the positives.
+
+    Args:
+        head: "dense", or "linear_blocks", which reads sets.
+    """
+    if head == "linear_blocks":
+        y = as_sets(y)
     if not isinstance(y, SparseLabels):
         return as_targets(task, y)
     most = int(sparse.counts(y).max(initial=1))
     return Sets(y.indptr, y.indices, np.arange(most, dtype=np.int32))
+
+
+def as_sets(y: Any) -> SparseLabels:
+    """Labels of the host, zeros and ones (n, K) or sets of labels, as sets.
+
+    >>> as_sets(np.array([[0, 1], [1, 1]])).indices.tolist()
+    [1, 0, 1]
+    """
+    if isinstance(y, SparseLabels):
+        return y
+    rows, labels = np.nonzero(y)
+    indptr = sparse.ends(np.bincount(rows, minlength=len(y)))
+    return SparseLabels(indptr, labels.astype(np.int32), y.shape[1])
+
+
+def indicators(y: Any) -> Any:
+    """Labels of the host as metrics of a dense head take them: sets as zeros and ones (n, K)."""
+    if not isinstance(y, SparseLabels):
+        return y
+    found = np.zeros(y.shape, np.float32)
+    found[sparse.row_of_each(y), y.indices] = 1
+    return found
 
 
 def bag_spread(x: Any, scheme: str) -> float | None:

@@ -1,7 +1,7 @@
 """Exact evaluation: every row once, padding weighs nothing, sums carried and divided once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,13 +12,14 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnet.nn import embedding, linear_heads
+from jaxnet.nn.bags import Bags
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.linear_heads import Positives
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training import calibration, head_step
 from jaxnet.training.epoch import Program
 from jaxnet.training.pace import Pace
-from jaxnet.training.rows import as_dense, block_of, count, in_blocks
+from jaxnet.training.rows import as_dense, block_of, count, in_blocks, on_device, pick
 from jaxnet.training.tasks import DEPTHS, Sums, find_task, hit_sums, log_losses, probabilities
 
 BLOCK = 1024
@@ -215,7 +216,7 @@ def predict(
 
 def logits(
     params: Network,
-    x: Float[np.ndarray, "n d"],
+    x: Any,
     *,
     network: dict[str, Any],
     poll: Callable[[], None] = lambda: None,
@@ -225,9 +226,35 @@ def logits(
     A row's result does not depend on the rows beside it: every block has the same shape.
     """
     run = _predictor(tuple(sorted(network.items())))
-    if not len(x):
+    if not count(x):
         return np.zeros((0, params.layers[-1].b.shape[0]), np.float32)
+    if isinstance(x, Bags):
+        return np.concatenate(
+            [part for (part,) in over_blocks(lambda b: (run(params, b),), x, poll)]
+        )
     return _in_equal_blocks(partial(run, params), x, poll)
+
+
+def over_blocks(
+    run: Callable[[Any], tuple[Any, ...]], rows: Any, poll: Callable[[], None] = lambda: None
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """What `run` makes of blocks of rows of one shape, on the host, without what filled them up.
+
+    Args:
+        run: block -> arrays with a row for each of its rows.
+        rows: of any kind (see `training.rows`), or several of them in a tuple.
+        poll: called before each block; what it raises ends the work.
+    """
+    several = type(rows) is tuple
+    parts = [on_device(part) for part in (rows if several else (rows,))]
+    n = count(parts[0])
+    block = BLOCK if n > SMALL_BLOCK else SMALL_BLOCK
+    for start in range(0, n, block):
+        poll()
+        at = jnp.asarray(np.minimum(np.arange(start, start + block), n - 1), jnp.int32)
+        chosen = tuple(pick(part, at) for part in parts)
+        found = run(chosen if several else chosen[0])
+        yield tuple(np.asarray(part)[: n - start] for part in found)
 
 
 def _in_equal_blocks(
