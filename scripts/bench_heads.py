@@ -1,19 +1,25 @@
 """What does a linear head without logits cost, in time and memory, against dense autodiff?
 
-    .venv/bin/python -m pip install -e '.[bench]'     # PyTorch, once
+    .venv/bin/python -m pip install 'torch==2.13.0' jax-cce     # the peers, once
     .venv/bin/python scripts/bench_heads.py [--labels K ...] [--rounds N] [--only NAME ...]
 
 Loss and gradients in x, W and b of one batch. The contestants of one K take turns, round after
 round, in one process, so that a change in the machine's speed meets them all; ratios are taken
-round by round. Memory is what the compiler plans beyond arguments and results. What needs more than
-the memory that is free is left out, with a word; so is PyTorch where it is missing.
+round by round: of seconds that passed, and of seconds of the processor (all threads), which others
+on the machine change less. Memory is what the compiler plans beyond arguments and results. Losses
+that do not agree are an error. What needs more than `--share` of the memory that is free is left
+out, with a word; so is a peer that is not installed.
+
+jax-cce is the softmax head of somebody else that runs on a CPU (Cut Your Losses in plain JAX,
+without b). cut-cross-entropy and liger-kernel are Triton: without a GPU they import and then raise
+"0 active drivers". Tokamax has a kernel for TPU, and elsewhere it is the dense form, as are the
+losses of optax and the `torch_compile` way of cut-cross-entropy.
 """
 
 import argparse
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,13 +31,18 @@ import numpy as np
 
 from jaxnet import linear_heads
 
-LABELS = [4096, 32_768, 131_072, 262_144, 1_048_576]
-POSITIVES = 16
+LABELS = [4096, 16_384, 32_768, 131_072, 262_144, 1_000_000]
 WITH_RESPECT_TO = (0, 1, 2)
+AGREEMENT = 1e-3  # of sums of up to 1e9 numbers in float32
 
 
 class Contestant(NamedTuple):
-    """A loss to differentiate: `run()` waits for its result; memory in bytes, None: not known."""
+    """A loss to differentiate.
+
+    Attributes:
+        run: finds loss and gradients, waits for them and gives the loss.
+        memory: temporary bytes; None: not known.
+    """
 
     run: Callable[[], Any]
     memory: int | None
@@ -54,7 +65,19 @@ def losses_added(head: Any, block: int | None, *at: Any) -> Any:
     return jnp.sum(head(*at, block=block))
 
 
-CATEGORICAL = ("softmax, dense autodiff", "softmax, dense PyTorch", "softmax, head")
+def others_softmax(x: Any, W: Any, b: Any, y: Any) -> Any:
+    """jax-cce, a mean and without b."""
+    from jax_cce import linear_cross_entropy
+
+    return len(x) * linear_cross_entropy(x, W, y)
+
+
+CATEGORICAL = (
+    "softmax, dense autodiff",
+    "softmax, dense PyTorch",
+    "softmax, jax-cce",
+    "softmax, head",
+)
 MULTILABEL = (
     "sigmoid, dense autodiff",
     "sigmoid, dense PyTorch",
@@ -69,6 +92,7 @@ def functions(block: int | None) -> dict[str, tuple[Callable[..., Any], str]]:
     one, many = linear_heads.categorical, linear_heads.multilabel
     return {
         "softmax, dense autodiff": (dense_categorical, "labels"),
+        "softmax, jax-cce": (others_softmax, "labels"),
         "softmax, head": (partial(losses_added, one, block), "labels"),
         "sigmoid, dense autodiff": (dense_multilabel, "dense"),
         "sigmoid, head": (partial(losses_added, many, block), "positives"),
@@ -95,12 +119,12 @@ class Arguments(NamedTuple):
         return self.dense() if kind == "dense" else getattr(self, kind)
 
 
-def draw(m: int, H: int, K: int) -> Arguments:
+def draw(m: int, H: int, K: int, positives_a_row: int) -> Arguments:
     """A batch and a layer of the usual sizes."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((m, H), np.float32)
     W = rng.standard_normal((K, H), np.float32) / np.float32(H**0.5)
-    positives = rng.integers(0, K, (m, POSITIVES))
+    positives = rng.integers(0, K, (m, positives_a_row))
     return Arguments((x, W, np.zeros(K, np.float32)), rng.integers(0, K, m), positives)
 
 
@@ -120,7 +144,7 @@ def in_jax(function: Callable[..., Any], arguments: Arguments, kind: str, room: 
     if needed > room:
         raise MemoryError(f"needs {needed / 2**30:.1f} GiB")
     at = [jnp.asarray(array) for array in (*arguments.at, y)]
-    return Contestant(lambda: jax.block_until_ready(compiled(*at)), plan.temp_size_in_bytes)
+    return Contestant(lambda: jax.block_until_ready(compiled(*at))[0], plan.temp_size_in_bytes)
 
 
 def in_torch(name: str, arguments: Arguments, room: int) -> Contestant:
@@ -143,7 +167,8 @@ def in_torch(name: str, arguments: Arguments, room: int) -> Contestant:
 
     def run() -> Any:
         loss = entropy(torch.nn.functional.linear(x, W, b), y, reduction="sum")
-        return torch.autograd.grad(loss, (x, W, b))
+        torch.autograd.grad(loss, (x, W, b))
+        return loss.detach()
 
     return Contestant(run, None)
 
@@ -158,55 +183,88 @@ def free_bytes() -> int:
     return int(found["MemAvailable"].split()[0]) * 1024
 
 
-def contestants(
-    names: tuple[str, ...], arguments: Arguments, block: int | None
-) -> dict[str, Contestant]:
-    """Those that fit beside each other, warmed up."""
-    found: dict[str, Contestant] = {}
+class Field(NamedTuple):
+    """Who takes part, warmed up, and who does not, with the reason."""
+
+    found: dict[str, Contestant]
+    left_out: dict[str, str]
+
+
+def gather(names: tuple[str, ...], arguments: Arguments, block: int | None, share: float) -> Field:
+    """Those that fit beside each other.
+
+    Raises:
+        AssertionError: their losses differ.
+    """
+    field = Field({}, {})
+    losses: dict[str, float] = {}
     for name in names:
-        room = free_bytes() * 9 // 10
+        room = int(free_bytes() * share)
         try:
             if name.endswith("PyTorch"):
                 made = in_torch(name, arguments, room)
             else:
                 function, kind = functions(block)[name]
                 made = in_jax(function, arguments, kind, room)
-            made.run()
+            losses[name] = float(made.run())
         except (ImportError, MemoryError) as reason:
-            print(f"{name}: left out ({reason})", file=sys.stderr)
+            field.left_out[name] = str(reason)
             continue
-        found[name] = made
-    return found
+        field.found[name] = made
+    assert np.ptp([*losses.values()]) <= AGREEMENT * max(losses.values()), losses
+    return field
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    """Of one run."""
-    start = time.perf_counter()
+class Time(NamedTuple):
+    """Seconds of one run: that passed, and of the processor in all threads."""
+
+    passed: float
+    worked: float
+
+
+def timed(run: Callable[[], Any]) -> Time:
+    """One run."""
+    passed, worked = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - start
+    return Time(time.perf_counter() - passed, time.process_time() - worked)
 
 
-def race(found: dict[str, Contestant], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant, round by round."""
-    times: dict[str, list[float]] = {name: [] for name in found}
-    for _ in range(rounds):
+def race(found: dict[str, Contestant], rounds: int, limit: float) -> dict[str, list[Time]]:
+    """Of each contestant, round by round; after `limit` seconds no third round begins."""
+    times: dict[str, list[Time]] = {name: [] for name in found}
+    start = time.perf_counter()
+    for number in range(rounds):
+        if number > 1 and time.perf_counter() - start > limit:
+            break
         for name, contestant in found.items():
-            times[name].append(seconds(contestant.run))
+            times[name].append(timed(contestant.run))
     return times
 
 
-def table(K: int, found: dict[str, Contestant], times: dict[str, list[float]]) -> str:
-    """Median milliseconds, the ratio to dense autodiff round by round, and memory, as Markdown."""
-    lines = [f"| K = {K:,} | ms | dense = 1 | temporary MiB |", "|---|---:|---:|---:|"]
+def ratio(own: list[float], other: list[float]) -> str:
+    """Median, least and most of own / other, round by round."""
+    pairs = [a / b for a, b in zip(own, other, strict=True)]
+    return f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+
+
+def table(K: int, field: Field, times: dict[str, list[Time]]) -> str:
+    """Median milliseconds, the ratios to dense autodiff, and memory, as Markdown."""
+    rounds = max(map(len, times.values()), default=0)
+    lines = [
+        f"| K = {K:,}, {rounds} rounds | ms | dense = 1 | processor, dense = 1 | temporary MiB |",
+        "|---|---:|---:|---:|---:|",
+    ]
     dense = next((times[name] for name in times if name.endswith("dense autodiff")), None)
-    for name, contestant in found.items():
-        ratio = ""
+    for name, contestant in field.found.items():
+        ratios = ["", ""]
+        own = list(zip(*times[name], strict=True))
         if dense is not None:
-            pairs = [own / other for own, other in zip(times[name], dense, strict=True)]
-            ratio = f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+            other = zip(*dense, strict=True)
+            ratios = [ratio(list(a), list(b)) for a, b in zip(own, other, strict=True)]
         memory = "" if contestant.memory is None else f"{contestant.memory / 2**20:,.0f}"
-        shown = statistics.median(times[name]) * 1e3
-        lines.append(f"| {name} | {shown:,.0f} | {ratio} | {memory} |")
+        shown = statistics.median(own[0]) * 1e3
+        lines.append(f"| {name} | {shown:,.0f} | {ratios[0]} | {ratios[1]} | {memory} |")
+    lines += [f"| {name} | {reason} | | | |" for name, reason in field.left_out.items()]
     return "\n".join(lines)
 
 
@@ -227,16 +285,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1024)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--block", type=int, default=None, help="labels a tile; default: chosen")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--positives", type=int, default=16, help="of a row")
+    parser.add_argument("--rounds", type=int, default=5, help="at most")
+    parser.add_argument("--seconds", type=float, default=60, help="after which no round begins")
+    parser.add_argument("--share", type=float, default=0.6, help="of the free memory to use")
     parser.add_argument("--only", nargs="+", choices=known, default=known)
     args = parser.parse_args()
     print(f"{machine()}; {args.rows} rows, {args.width} columns", flush=True)
     for K in args.labels:
-        arguments = draw(args.rows, args.width, K)
+        arguments = draw(args.rows, args.width, K, args.positives)
         for group in (CATEGORICAL, MULTILABEL):
             names = tuple(name for name in group if name in args.only)
-            found = contestants(names, arguments, args.block)
-            print(f"\n{table(K, found, race(found, args.rounds))}", flush=True)
+            if names:
+                field = gather(names, arguments, args.block, args.share)
+                times = race(field.found, args.rounds, args.seconds)
+                print(f"\n{table(K, field, times)}", flush=True)
 
 
 if __name__ == "__main__":
