@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxnet import sparse_job
 from jaxnet.config import Config
-from jaxnet.data import sparse
+from jaxnet.data import sparse, sparse_sets
 from jaxnet.data.dataset import Dataset
 from jaxnet.data.sparse import SparseLabels, SparseRows
 from jaxnet.data.splits import PARTS
@@ -97,11 +97,10 @@ def add_propensities(summary: dict[str, Any], p: np.ndarray, y: np.ndarray, data
 
 
 def inverse_propensities(data: Dataset) -> np.ndarray | None:
-    """1 / propensity of each label by its training rows; None where the rows are no sets."""
-    counts = data.schema.get("train_counts")
-    if counts is None:
+    """1 / propensity of each label by its training rows; None where the rows are a table's."""
+    if data.schema.get("kind") != sparse_sets.KIND:
         return None
-    return best.inverse_propensities(np.asarray(counts), data.schema["rows"]["train"])
+    return best.inverse_propensities(*sparse_sets.counts_of(data.schema))
 
 
 def decide(config: Config, ranked: Ranked) -> Decision:
