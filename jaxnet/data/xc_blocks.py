@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import itertools
 import re
 import shlex
 import zlib
@@ -30,6 +31,20 @@ class Header(NamedTuple):
     rows: int
     columns: int
     labels: int | None
+
+    @property
+    def written(self) -> bool:
+        """Whether the file has this line; where it is `assumed`, nobody knows how many rows."""
+        return self.rows <= LARGEST
+
+
+def assumed(columns: int, labels: int) -> Header:
+    """What stands in for the first line of a file that begins with its first row.
+
+    >>> assumed(10, 4).written
+    False
+    """
+    return Header(LARGEST + 1, columns, labels)
 
 
 class Lines(NamedTuple):
@@ -64,7 +79,11 @@ def existing_file(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def opened(
-    path: Path, *, size: int = SIZE, progress: Callable[[int], None] | None = None
+    path: Path,
+    *,
+    size: int = SIZE,
+    progress: Callable[[int], None] | None = None,
+    without: Header | None = None,
 ) -> Iterator[tuple[Header, Iterator[Lines]]]:
     """The header of a file, and the lines below it in blocks; closed on leaving.
 
@@ -75,6 +94,8 @@ def opened(
         path: a file that is there.
         size: bytes to read at once; blocks are about as long, or as long as one line.
         progress: told how many bytes of the file as stored have been read.
+        without: `assumed` of a file without a header; None: it must have one. Whether such rows
+            have labels the first one says: it has none if it begins with a feature.
 
     Raises:
         DataError: a damaged file, no header, another one.
@@ -93,6 +114,11 @@ def opened(
         if first is None:
             raise DataError(f"{path}: the file is empty; {_FORM}")
         line, _, rest = first.data.partition(b"\n")
+        if without is not None and _is_row(line):
+            bare = b":" in line.split(b" ")[0]
+            head = without._replace(labels=None) if bare else without
+            yield head, itertools.chain([first], found)
+            return
         yield _header(path, line), _below(rest, found)
 
 
@@ -117,6 +143,11 @@ def shown(text: bytes) -> str:
     """A piece of a line in an error text."""
     cut = text.decode("utf-8", "backslashreplace")
     return repr(cut if len(cut) <= _SHOWN else cut[:_SHOWN] + "…")
+
+
+def _is_row(line: bytes) -> bool:
+    """Whether a first line is no header: it has a feature, or several labels."""
+    return b":" in line or b"," in line
 
 
 def _below(rest: bytes, found: Iterator[Lines]) -> Iterator[Lines]:

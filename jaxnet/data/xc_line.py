@@ -43,14 +43,14 @@ def parse(line: bytes, header: Header) -> Row:
     if header.labels is None:
         labels, words = [], [head, *rest]
     else:
-        labels, words = _labels(head, header.labels), rest
-    pairs = [_pair(word, header.columns) for word in words if word]
+        labels, words = _labels(head, header), rest
+    pairs = [_pair(word, header) for word in words if word]
     _refuse_twice([index for index, _ in pairs])
     pairs.sort()
     return Row(labels, [index for index, _ in pairs], [value for _, value in pairs])
 
 
-def _labels(head: bytes, labels: int) -> list[int]:
+def _labels(head: bytes, header: Header) -> list[int]:
     if not head:
         return []
     if b":" in head:
@@ -58,18 +58,18 @@ def _labels(head: bytes, labels: int) -> list[int]:
             f"begins with the feature {shown(head)}; a row without labels begins with a space: "
             "sed -E 's/^([0-9]+:)/ \\1/'"
         )
-    return [_whole(word, labels, "label") for word in head.split(b",")]
+    return [_whole(word, header, "label") for word in head.split(b",")]
 
 
-def _pair(word: bytes, columns: int) -> tuple[int, float]:
+def _pair(word: bytes, header: Header) -> tuple[int, float]:
     """The index and the value."""
     index, colon, value = word.partition(b":")
     if not colon:
         raise Wrong(f"{shown(word)} has no colon; a feature is index:value, as 7:0.5")
-    return _whole(index, columns, "feature"), _value(word, value)
+    return _whole(index, header, "feature"), _value(word, value)
 
 
-def _whole(word: bytes, limit: int, what: str) -> int:
+def _whole(word: bytes, header: Header, what: str) -> int:
     """A label or the index of a feature."""
     if not word:
         place = "before a colon" if what == "feature" else "beside a comma"
@@ -79,12 +79,14 @@ def _whole(word: bytes, limit: int, what: str) -> int:
     if not _WHOLE.fullmatch(word):
         raise Wrong(f"{what} {shown(word)} is no whole number")
     digits = word.lstrip(b"0") or b"0"
+    limit = (header.labels or 0) if what == "label" else header.columns
     number = int(digits[:20])  # too large with so many, whatever follows
     if number < limit:
         return number
     hint = "; do they count from 1? take 1 from each" if number == limit else ""
     raise Wrong(
-        f"{what} {digits[:20].decode()} is out of range: the first line says {limit} {what}s, "
+        f"{what} {digits[:20].decode()} is out of range: "
+        f"{'the first line says' if header.written else 'there are'} {limit} {what}s, "
         f"{f'0 to {limit - 1}' if limit else 'so none'}{hint}"
     )
 

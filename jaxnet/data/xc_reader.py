@@ -20,10 +20,19 @@ import numpy as np
 
 from jaxnet.data import sparse, xc_blocks, xc_parse
 from jaxnet.data.sparse import SparseLabels, SparseTable
-from jaxnet.data.xc_blocks import SIZE, SUFFIXES, Header, Lines, existing_file, opened, refuse
+from jaxnet.data.xc_blocks import (
+    SIZE,
+    SUFFIXES,
+    Header,
+    Lines,
+    assumed,
+    existing_file,
+    opened,
+    refuse,
+)
 from jaxnet.data.xc_parse import Parsed
 
-__all__ = ["SUFFIXES", "Header", "header", "is_xc", "read", "stream"]
+__all__ = ["SUFFIXES", "Header", "assumed", "existing_file", "header", "is_xc", "read", "stream"]
 
 Progress = Callable[[int], None]
 
@@ -33,20 +42,28 @@ def is_xc(path: str | Path) -> bool:
     return Path(path).name.lower().endswith(SUFFIXES)
 
 
-def header(path: str | Path) -> Header:
-    """The first line of a file: rows, columns and labels. Raises DataError as `read`."""
+def header(path: str | Path, *, without: Header | None = None) -> Header:
+    """The first line of a file: rows, columns and labels. Arguments and errors as of `read`."""
     path = existing_file(path)
-    with opened(path, size=1 << 12) as (found, _):
+    with opened(path, size=1 << 12, without=without) as (found, _):
         return found
 
 
-def read(path: str | Path, *, progress: Progress | None = None, size: int = SIZE) -> SparseTable:
+def read(
+    path: str | Path,
+    *,
+    progress: Progress | None = None,
+    size: int = SIZE,
+    without: Header | None = None,
+) -> SparseTable:
     """The rows of a .txt or .txt.gz file.
 
     Args:
         path: the file.
         progress: told how many bytes of the file as stored have been read.
         size: bytes to read at once; the rows do not depend on it.
+        without: what stands in for a first line that is missing (see `assumed`); None: it is
+            needed.
 
     Raises:
         DataError: no such file, a damaged one, a line that is no row (with its number), a number
@@ -60,7 +77,7 @@ def read(path: str | Path, *, progress: Progress | None = None, size: int = SIZE
     ([0, 2, 3], [2, 7, 0], [1, 3])
     """
     path = existing_file(path)
-    return _joined(path, list(_parsed(path, size, progress)), 0)
+    return _joined(path, list(_parsed(path, size, progress, without)), _before(path, without))
 
 
 def stream(
@@ -69,11 +86,12 @@ def stream(
     *,
     progress: Progress | None = None,
     size: int = SIZE,
+    without: Header | None = None,
 ) -> Iterator[SparseTable]:
     """The same rows in tables of `rows` rows, the last one shorter, in bounded memory.
 
     Args:
-        path, progress, size: as in `read`.
+        path, progress, size, without: as in `read`.
         rows: of every table but the last.
 
     Raises:
@@ -81,13 +99,15 @@ def stream(
     """
     if rows < 1:
         raise ValueError(f"rows is {rows}; a table has one row at least")
-    return _pieces(existing_file(path), rows, size, progress)
+    return _pieces(existing_file(path), rows, size, progress, without)
 
 
-def _pieces(path: Path, rows: int, size: int, progress: Progress | None) -> Iterator[SparseTable]:
+def _pieces(
+    path: Path, rows: int, size: int, progress: Progress | None, without: Header | None
+) -> Iterator[SparseTable]:
     held: list[Parsed] = []
-    number = first = 0
-    for block in _parsed(path, size, progress):
+    number, first = 0, _before(path, without)
+    for block in _parsed(path, size, progress, without):
         held.append(block)
         number += len(block.x)
         while number >= rows:
@@ -100,10 +120,12 @@ def _pieces(path: Path, rows: int, size: int, progress: Progress | None) -> Iter
         yield _joined(path, held, first)
 
 
-def _parsed(path: Path, size: int, progress: Progress | None) -> Iterator[Parsed]:
+def _parsed(
+    path: Path, size: int, progress: Progress | None, without: Header | None
+) -> Iterator[Parsed]:
     """Block by block; the number of rows is that of the header."""
     done = 0
-    with opened(path, size=size, progress=progress) as (head, blocks):
+    with opened(path, size=size, progress=progress, without=without) as (head, blocks):
         for lines in blocks:
             left = head.rows - done
             kept = _first(lines, left)
@@ -114,7 +136,7 @@ def _parsed(path: Path, size: int, progress: Progress | None) -> Iterator[Parsed
             if len(kept.data) < len(lines.data):
                 number = lines.line + left
                 refuse(path, number, f"row {head.rows + 1}, and {_said(head)}; mend one of the two")
-        if done < head.rows:
+        if done < head.rows and head.written:
             command = xc_blocks.edited(path, f"sed '1s/{head.rows}/{done}/'")
             refuse(
                 path,
@@ -142,6 +164,11 @@ def _part(found: Parsed, start: int, stop: int) -> Parsed:
     labels = None if found.labels is None else sparse.part(found.labels, start, stop)
     twice = found.twice[(found.twice >= start) & (found.twice < stop)] - start
     return Parsed(sparse.part(found.x, start, stop), labels, twice)
+
+
+def _before(path: Path, without: Header | None) -> int:
+    """The number of the first row, from -1 on where no line stands before it."""
+    return 0 if without is None or header(path, without=without).written else -1
 
 
 def _joined(path: Path, parts: list[Parsed], first: int) -> SparseTable:

@@ -245,3 +245,48 @@ def test_files_that_are_not_there(tmp_path, save):
     (tmp_path / "folder.txt").mkdir()
     with pytest.raises(DataError, match="a folder, not a file"):
         xc_reader.read(tmp_path / "folder.txt")
+
+
+WITHOUT = xc_reader.assumed(10, 6)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_file_that_begins_with_its_first_row(size, save):
+    path = save(TEXT.partition("\n")[2])
+    assert rows_of(xc_reader.read(path, without=WITHOUT, size=size)) == PLAIN
+    parts = list(xc_reader.stream(path, 3, without=WITHOUT, size=size))
+    assert [len(part.x) for part in parts] == [3, 1]
+    assert [parts[0].where(2), parts[1].where(0)] == [f"{path}: line 3", f"{path}: line 4"]
+    bare = xc_reader.read(save("2:0.5 7:1\n0:2\n"), without=WITHOUT, size=size)
+    assert (bare.labels, bare.x.indices.tolist()) == (None, [2, 7, 0])
+    with pytest.raises(DataError, match="line 1: the first line must give three numbers"):
+        xc_reader.read(path)
+
+
+def test_a_first_line_counts_where_one_is_not_needed(save):
+    found = xc_reader.read(save(TEXT), without=xc_reader.assumed(20, 30))
+    assert (rows_of(found), found.x.columns, found.labels.labels) == (PLAIN, 10, 6)
+    with pytest.raises(DataError, match="the file ends after 4 rows"):
+        xc_reader.read(save(TEXT.replace("4 10", "5 10")), without=WITHOUT)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "1 2:1\n1 10:1\n",
+            "line 2: feature 10 is out of range: there are 10 features, 0 to 9; do",
+        ),
+        ("1,6 2:1\n", "line 1: label 6 is out of range: there are 6 labels, 0 to 5; do they count"),
+        ("2:1\n1 2:1\n", "line 2: '1' has no colon"),
+        (" 2:1\n2:1\n", "line 2: begins with the feature '2:1'"),
+    ],
+)
+def test_what_a_file_without_a_first_line_may_not_hold(text, expected, save):
+    with pytest.raises(DataError, match=expected):
+        xc_reader.read(save(text), without=WITHOUT)
+
+
+def test_a_label_that_stands_twice_is_noted_with_its_line(save):
+    found = xc_reader.read(save("1 2:1\n3,3 2:1\n"), without=WITHOUT)
+    assert found.notes[0].endswith("line 2: a label stands twice in the row: kept once")
