@@ -7,15 +7,16 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}")
+_PIECE = 1 << 22  # bytes; between two pieces signals get through
 
 
 def write_atomic(
     path: str | os.PathLike[str],
-    content: bytes | str,
+    content: bytes | str | Iterable[bytes | memoryview],
     *,
     verify: Callable[[Path], object] | None = None,
     put: Callable[[Path, Path], object] | None = None,
@@ -27,7 +28,7 @@ def write_atomic(
 
     Args:
         path: the file; its directory must exist.
-        content: all of its bytes, or its text.
+        content: all of its bytes, in one or part after part, or its text.
         verify: is given the complete file before it gets its name, and raises to stop that.
         put: gives the complete file its name; `put_new` never takes one that is taken. None:
             `os.replace`.
@@ -42,7 +43,8 @@ def write_atomic(
     b'a\\n'
     """
     target = Path(path)
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    whole = content.encode("utf-8") if isinstance(content, str) else content
+    parts = (whole,) if isinstance(whole, bytes) else whole
     # The name does not hold the target's: a name of 255 bytes must stay writable.
     temporary = target.parent / f".tmp-{secrets.token_hex(8)}"
     # O_EXCL: never through a link that somebody else put there. O_BINARY: Windows has it.
@@ -50,7 +52,8 @@ def write_atomic(
     descriptor = os.open(temporary, flags, 0o666)
     try:
         try:
-            _write_all(descriptor, data)
+            for part in parts:
+                _write_all(descriptor, part)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -119,7 +122,7 @@ def remove_leftovers(directory: Path) -> None:
                 os.unlink(directory / name)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    while view:  # by pieces: some systems refuse to write 2 GiB in one go
+        view = view[os.write(descriptor, view[:_PIECE]) :]

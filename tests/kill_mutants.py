@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,10 @@ def lines_stay() -> None:
 def written_in_place(step: int) -> None:
     """It dies half-way through the first checkpoint from that step on."""
 
-    def write(path: Path, content: bytes, *, verify: Callable[[Path], object]) -> None:
+    def write(
+        path: Path, parts: Iterable[bytes | memoryview], *, verify: Callable[[Path], object]
+    ) -> None:
+        content = b"".join(parts)
         dies = step <= int(path.stem.rpartition("-")[2])
         path.write_bytes(content[: len(content) // 2] if dies else content)
         if dies:

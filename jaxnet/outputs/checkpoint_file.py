@@ -7,14 +7,19 @@ arrays and facts give equal bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from jaxnet.outputs import tensors
+from jaxnet.outputs.tensors import LENGTH, Damaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +27,6 @@ if TYPE_CHECKING:
 _KEY = "jaxnet"
 _FORMAT = 1
 _ZEROS = "0" * 64
-_LENGTH = 8  # bytes before the header, which say how long it is
 _OURS = {"format", "sha256"}
 
 
@@ -33,25 +37,42 @@ class Checkpoint(NamedTuple):
     facts: dict[str, Any]
 
 
-class Damaged(ValueError):
-    """A file that is not exactly what was written; the message says what is wrong with it."""
-
-
 class OtherFormat(Damaged):
     """A whole file, of a version of jaxnet that writes them otherwise."""
 
 
-def encode(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytes:
-    """All bytes of the file.
+def parts(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> list[bytes | memoryview]:
+    """The bytes of the file, part after part; those of the arrays are their own memory.
 
     Args:
-        arrays: name -> array on the host, of one of numpy's own number types or bool.
+        arrays: name -> array on the host, of one of numpy's own number types, bfloat16 or bool.
+            None may change until the parts are written.
         facts: JSON, every number finite; `format` and `sha256` are taken.
 
     Raises:
         TypeError: an array of another type, which could be written but not read; facts that are
             not JSON.
-        ValueError: a number in the facts is not finite, or a name or a fact is one of the file's.
+        ValueError: a number in the facts is not finite, a name or a fact is one of the file's, or
+            there are more of them than a header holds.
+    """
+    if taken := sorted(_OURS & facts.keys()):
+        raise ValueError(f"facts cannot be called {' and '.join(taken)}: the file has its own")
+    head = {**facts, "format": _FORMAT, "sha256": _ZEROS}
+    text = json.dumps(head, sort_keys=True, allow_nan=False)
+    header, views = tensors.lay_out(arrays, {_KEY: text})
+    try:
+        start, end = _place(header, _ZEROS)
+    except Damaged:
+        raise ValueError("64 zeros in a row are taken, in names and in facts") from None
+    sha256 = hashlib.sha256(header)
+    for view in views:
+        for piece in tensors.pieces(view):
+            sha256.update(piece)
+    return [header[:start] + sha256.hexdigest().encode() + header[end:], *views]
+
+
+def encode(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytes:
+    """All bytes of the file in one, for one that is small; otherwise as `parts`.
 
     >>> import numpy as np
     >>> content = encode({"W": np.ones((2, 3), np.float32)}, {"step": 7})
@@ -59,88 +80,40 @@ def encode(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytes:
     {'step': 7}
     >>> decode(content[:-1])
     Traceback (most recent call last):
-    jaxnet.outputs.checkpoint_file.Damaged: its SHA-256 is not the one it was written with
+    jaxnet.outputs.tensors.Damaged: its SHA-256 is not the one it was written with
     """
-    import numpy as np
-    from safetensors.numpy import save
-
-    for name, array in arrays.items():
-        kind = array.dtype
-        if kind.isbuiltin != 1 or kind.kind not in "biuf" or kind.itemsize > 8:
-            raise TypeError(f"{name!r} has the type {kind}; convert it, to float32 say")
-    if taken := sorted(_OURS & facts.keys()):
-        raise ValueError(f"facts cannot be called {' and '.join(taken)}: the file has its own")
-    # `require`, not `ascontiguousarray`: the latter turns a scalar's shape () into (1,).
-    in_order = {name: np.require(array, requirements="C") for name, array in arrays.items()}
-    head = {**facts, "format": _FORMAT, "sha256": _ZEROS}
-    text = json.dumps(head, sort_keys=True, allow_nan=False)
-    content = save(in_order, metadata={_KEY: text})  # in an order of its own: equal for equal
-    try:
-        start, end = _place(content, _ZEROS)
-    except Damaged:
-        raise ValueError("64 zeros in a row are taken, in names and in facts") from None
-    digest = _digest(content, start, end)
-    return b"".join((memoryview(content)[:start], digest.encode(), memoryview(content)[end:]))
+    return b"".join(parts(arrays, facts))
 
 
 def decode(content: bytes) -> Checkpoint:
-    """What was given to `encode`.
-
-    Args:
-        content: all bytes of a file.
-
-    Raises:
-        Damaged: it is not exactly what `encode` returned.
-        OtherFormat: it is whole, and another version wrote it.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    facts = verify(content)
-    try:
-        return Checkpoint(load(content), facts)
-    except (SafetensorError, KeyError, ValueError) as error:  # whole, but not of our making
-        raise Damaged(f"its arrays cannot be read ({error})") from None
+    """What was given to `encode`; otherwise as `read`."""
+    return _read(io.BytesIO(content), len(content), lambda: None)
 
 
-def verify(content: bytes) -> dict[str, Any]:
-    """The facts in a file, all of which was checked; its arrays are not made.
-
-    Args:
-        content: all bytes of a file.
-
-    Raises:
-        Damaged: it is not exactly what `encode` returned.
-        OtherFormat: it is whole, and another version wrote it.
-    """
-    head = _head(content[: _end_of_header(content)])
-    digest = head["sha256"]
-    # safetensors has no checksum of its own: most flipped bits would load without a word.
-    if _digest(content, *_place(content, digest)) != digest:
-        raise Damaged("its SHA-256 is not the one it was written with")
-    if head["format"] != _FORMAT:
-        raise OtherFormat(
-            f"format {head['format']!r}, this version of jaxnet reads format {_FORMAT}; "
-            "use the version that wrote it"
-        )
-    return _facts(head)
-
-
-def read(path: Path) -> bytes:
-    """All bytes of a file.
+def read(path: Path, *, poll: Callable[[], None] = lambda: None) -> Checkpoint:
+    """What was written, all of which was checked.
 
     Args:
         path: the file, or a link to it.
+        poll: called every few MiB; what it raises ends the reading.
 
     Raises:
-        Damaged: it is no file, or cannot be read.
+        Damaged: it is no file, cannot be read, or is not exactly what was written.
+        OtherFormat: it is whole, and another version wrote it.
     """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
-            raise Damaged("not a file")
-        return path.read_bytes()
-    except OSError as error:
-        raise Damaged(f"cannot be read ({error.strerror or error})") from None
+    with _opened(path) as (stream, size):
+        return _read(stream, size, poll)
+
+
+def verify(path: Path, *, poll: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """The facts in a file, all of which was checked; its arrays are not made.
+
+    Args and errors are those of `read`.
+    """
+    with _opened(path) as (stream, size):
+        head, sha256 = _begin(header := tensors.read_header(stream, size))
+        tensors.skim(stream, size - len(header), _taking(sha256, poll))
+        return _end(head, sha256)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -152,31 +125,71 @@ def read_facts(path: Path) -> dict[str, Any]:
     Raises:
         Damaged: it cannot be read, or has no header that can be.
     """
+    with _opened(path) as (stream, size):
+        return _facts(_head(tensors.read_header(stream, size)))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file and the number of its bytes."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
             raise Damaged("not a file")
         with open(path, "rb") as stream:
-            start = stream.read(_LENGTH)
-            length = int.from_bytes(start, "little")
-            # What a damaged length asks for is not there: never reserve memory for it.
-            rest = os.fstat(stream.fileno()).st_size - _LENGTH
-            content = start + (stream.read(length) if length <= rest else b"")
+            yield stream, os.fstat(stream.fileno()).st_size
     except OSError as error:
         raise Damaged(f"cannot be read ({error.strerror or error})") from None
-    return _facts(_head(content[: _end_of_header(content)]))
 
 
-def _end_of_header(content: bytes) -> int:
-    end = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
-    if len(content) < end or len(content) < _LENGTH:
-        raise Damaged("cut short")
-    return end
+def _read(stream: BinaryIO, size: int, poll: Callable[[], None]) -> Checkpoint:
+    """All in one pass: what is checked is what is in the arrays."""
+    header = tensors.read_header(stream, size)
+    head, sha256 = _begin(header)
+    try:
+        arrays = tensors.empty(header, size - len(header))
+    except Damaged:
+        tensors.skim(stream, size - len(header), _taking(sha256, poll))
+        _end(head, sha256)
+        raise  # whole, but not of our making
+    tensors.fill(stream, arrays, _taking(sha256, poll))
+    return Checkpoint(arrays, _end(head, sha256))
+
+
+def _begin(header: bytes) -> tuple[dict[str, Any], hashlib._Hash]:
+    """What a header says, and the SHA-256 of it with zeros in place of the one that it says."""
+    head = _head(header)
+    start, end = _place(header, head["sha256"])
+    sha256 = hashlib.sha256(header[:start])
+    sha256.update(_ZEROS.encode())
+    sha256.update(header[end:])
+    return head, sha256
+
+
+def _taking(sha256: hashlib._Hash, poll: Callable[[], None]) -> Callable[[memoryview], None]:
+    def take(piece: memoryview) -> None:
+        poll()
+        sha256.update(piece)
+
+    return take
+
+
+def _end(head: Mapping[str, Any], sha256: hashlib._Hash) -> dict[str, Any]:
+    """The facts, of a file that has the SHA-256 that it says."""
+    # safetensors has no checksum of its own: most flipped bits would load without a word.
+    if sha256.hexdigest() != head["sha256"]:
+        raise Damaged("its SHA-256 is not the one it was written with")
+    if head["format"] != _FORMAT:
+        raise OtherFormat(
+            f"format {head['format']!r}, this version of jaxnet reads format {_FORMAT}; "
+            "use the version that wrote it"
+        )
+    return _facts(head)
 
 
 def _head(header: bytes) -> dict[str, Any]:
     """The JSON text of ours in a header, its two keys of ours in place."""
     try:
-        head = json.loads(json.loads(header[_LENGTH:].decode())["__metadata__"][_KEY])
+        head = json.loads(json.loads(header[LENGTH:].decode())["__metadata__"][_KEY])
         known = "format" in head and re.fullmatch("[0-9a-f]{64}", head["sha256"])
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
@@ -189,19 +202,9 @@ def _facts(head: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in head.items() if key not in _OURS}
 
 
-def _place(content: bytes, digest: str) -> tuple[int, int]:
+def _place(header: bytes, digest: str) -> tuple[int, int]:
     """Where the header holds the digest, which it does once."""
-    end = _end_of_header(content)
-    start = content.find(digest.encode(), 0, end)
-    if start < 0 or content.find(digest.encode(), start + 1, end) >= 0:
+    start = header.find(digest.encode())
+    if start < 0 or header.find(digest.encode(), start + 1) >= 0:
         raise Damaged("its header does not hold its SHA-256 once")
     return start, start + len(digest)
-
-
-def _digest(content: bytes, start: int, end: int) -> str:
-    """The SHA-256 of everything, zeros in place of the bytes from `start` to `end`."""
-    view = memoryview(content)
-    sha256 = hashlib.sha256(view[:start])
-    sha256.update(_ZEROS.encode())
-    sha256.update(view[end:])
-    return sha256.hexdigest()

@@ -91,7 +91,8 @@ def save(
     Args:
         directory: of the checkpoints alone; made where it does not exist.
         kind: "last" or "best"; becomes the fact `kind`.
-        arrays: name -> array on the host, of one of numpy's own number types or bool.
+        arrays: name -> array on the host, of one of numpy's own number types, bfloat16 or bool;
+            written from its own memory.
         facts: JSON, every number finite; `step` and `seconds` among them.
         keep: which `last` files stay.
 
@@ -106,7 +107,7 @@ def save(
         raise ValueError(f"{kind!r} is no kind of checkpoint; the kinds are {KINDS}")
     step = facts["step"]
     path = directory / name_of(kind, step)
-    content = checkpoint_file.encode(arrays, _check_name({**facts, "kind": kind}, kind, step))
+    content = checkpoint_file.parts(arrays, _check_name({**facts, "kind": kind}, kind, step))
     with writing(path):
         if not directory.is_dir():
             os.mkdir(directory)  # without its parents: a run whose directory was removed has ended
@@ -135,7 +136,7 @@ def survey(
     Args:
         directory: given to `save`; where there is none, nothing is found.
         kind: "last" or "best".
-        poll: called before each file; what it raises ends the survey.
+        poll: called before each file and every few MiB; what it raises ends the survey.
 
     Raises:
         RunDirectoryError: the directory is there and cannot be listed.
@@ -152,11 +153,11 @@ def survey(
             poll()
             try:
                 if each == kind and newest is None:
-                    checkpoint = checkpoint_file.decode(checkpoint_file.read(directory / name))
+                    checkpoint = checkpoint_file.read(directory / name, poll=poll)
                     _check_name(checkpoint.facts, each, step)
                     newest, its_name = checkpoint, name
                 else:
-                    _verify(directory / name, each, step)
+                    _verify(directory / name, each, step, poll)
             except Damaged as error:
                 if os.path.lexists(directory / name):  # a run may just have removed an old one
                     reasons[name] = str(error)
@@ -183,7 +184,7 @@ def nearest(directory: Path, step: int) -> tuple[str, Checkpoint] | None:
     found = _steps(directory, "last") if directory.is_dir() else {}
     for one in sorted((one for one in found if one <= step), reverse=True):
         with contextlib.suppress(Damaged):
-            checkpoint = checkpoint_file.decode(checkpoint_file.read(directory / found[one]))
+            checkpoint = checkpoint_file.read(directory / found[one])
             _check_name(checkpoint.facts, "last", one)
             return found[one], checkpoint
     return None
@@ -197,9 +198,11 @@ def _steps(directory: Path, kind: str) -> dict[int, str]:
     return {int(m[2]): m[0] for m in ours if m[0] == name_of(kind, int(m[2]))}
 
 
-def _verify(path: Path, kind: str, step: int) -> dict[str, Any]:
+def _verify(
+    path: Path, kind: str, step: int, poll: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """The facts of a file that is good through and through."""
-    return _check_name(checkpoint_file.verify(checkpoint_file.read(path)), kind, step)
+    return _check_name(checkpoint_file.verify(path, poll=poll), kind, step)
 
 
 def _check_name(facts: dict[str, Any], kind: str, step: int) -> dict[str, Any]:

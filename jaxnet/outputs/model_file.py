@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError
 from jaxnet.files import write_atomic
+from jaxnet.outputs import tensors
 from jaxnet.outputs.records import digest, read_json
 from jaxnet.outputs.run_directory import writing
+from jaxnet.outputs.tensors import Damaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +53,8 @@ def save(
 
     Args:
         directory: where to; made where it does not exist.
-        arrays: name -> array on the host, of one of numpy's own number types or bool.
+        arrays: name -> array on the host, of one of numpy's own number types, bfloat16 or bool;
+            written from its own memory.
         description: what a reader needs to use the arrays; JSON, every number finite.
         schema: of the rows that the model takes, which is kept in a file of its own.
 
@@ -60,19 +63,15 @@ def save(
         ValueError: a number in the description is not finite.
         RunFailed: the files cannot be written.
     """
-    import numpy as np
-    from safetensors.numpy import save as to_bytes
-
-    for name, array in arrays.items():
-        if array.dtype.isbuiltin != 1 or array.dtype.kind not in "biuf":
-            raise TypeError(f"{name!r} has the type {array.dtype}; convert it, to float32 say")
-    # `require`, not `ascontiguousarray`: the latter turns a scalar's shape () into (1,).
-    in_order = {name: np.require(arrays[name], requirements="C") for name in sorted(arrays)}
-    content = to_bytes(in_order)
+    header, views = tensors.lay_out(arrays)
+    sha256 = hashlib.sha256(header)
+    for view in views:
+        for piece in tensors.pieces(view):
+            sha256.update(piece)
     head = {
         "format": _FORMAT,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in in_order.items()},
+        "sha256": sha256.hexdigest(),
+        "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()},
         "description": dict(description),
         "schema": None if schema is None else digest(schema),
     }
@@ -81,7 +80,7 @@ def save(
     with writing(directory):
         if not directory.is_dir():
             os.mkdir(directory)
-        write_atomic(directory / ARRAYS, content)
+        write_atomic(directory / ARRAYS, [header, *views])
         write_atomic(directory / DESCRIPTION, text + "\n")
 
 
@@ -94,9 +93,6 @@ def load(directory: Path) -> SavedModel:
     Raises:
         RunDirectoryError: a file is missing, damaged, or of a format this version does not know.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
     head = read_json(directory / DESCRIPTION)
     if not isinstance(head, dict) or not {"format", "description"} <= head.keys():
         raise _damaged(directory / DESCRIPTION, "keys are missing")
@@ -109,16 +105,19 @@ def load(directory: Path) -> SavedModel:
         raise _damaged(directory / DESCRIPTION, "it is not what was written")
     path = directory / ARRAYS
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            header = tensors.read_header(stream, size)
+            sha256 = hashlib.sha256(header)
+            arrays = tensors.empty(header, size - len(header))
+            tensors.fill(stream, arrays, sha256.update)
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
-    # safetensors has no checksum of its own: most flipped bits would load without a word.
-    if hashlib.sha256(content).hexdigest() != head["sha256"]:
-        raise _damaged(path, f"its SHA-256 is not the one in {DESCRIPTION}")
-    try:
-        arrays = from_bytes(content)
-    except SafetensorError as error:
+    except Damaged as error:
         raise _damaged(path, str(error)) from None
+    # safetensors has no checksum of its own: most flipped bits would load without a word.
+    if sha256.hexdigest() != head["sha256"]:
+        raise _damaged(path, f"its SHA-256 is not the one in {DESCRIPTION}")
     return SavedModel(arrays, head["description"], head["schema"])
 
 

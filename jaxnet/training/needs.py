@@ -7,16 +7,19 @@ measured on the compiled program (see the tests): within a factor of two, most o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxnet.nn import embedding
+from jaxnet.nn.embedding import Network
+from jaxnet.nn.linear_heads.tiles import tile_bytes
 from jaxnet.nn.periodic import FREQUENCIES
 from jaxnet.training import evaluate
 from jaxnet.training import state as states
+from jaxnet.training.best_labels import BEST, MOST_TRAIN
 from jaxnet.training.epoch import Program, steps_per_epoch
 
 _FLOAT = 4  # bytes
@@ -38,7 +41,18 @@ _PER_OUTPUT: Mapping[str, float] = MappingProxyType(
 _PER_OTHER_OUTPUT = 12.0
 # Their updates are made in place; the others keep a second copy of the gradients, as clipping does.
 _IN_PLACE = frozenset(("sgd", "adam", "adamw"))
-_COPIES = 2  # while a checkpoint is put together: as arrays joined, and with its digest
+_COPIES = 1  # of a checkpoint: on its way from an accelerator to a file, and from a file to any
+
+
+class Sparse(NamedTuple):
+    """Bytes of sparse rows, which their number and width do not tell.
+
+    Attributes:
+        train, validation: features and labels of these rows.
+    """
+
+    train: int
+    validation: int
 
 
 class Needs(NamedTuple):
@@ -54,7 +68,7 @@ class Needs(NamedTuple):
         activations: of a batch, forward and backward.
         logits: of a batch, with what the loss makes of them.
         evaluation: of a block of validation rows.
-        checkpoint: copies of state and best parameters in main memory, on their way to a file.
+        checkpoint: copies of state and best parameters in main memory, to a file or from it.
         predictions: logits and probabilities of every row, at the end, in main memory.
         shrink: the key of the config that makes the parameters fewer; no part.
     """
@@ -99,6 +113,8 @@ def estimate(
     row_weights: bool = False,
     validation_weights: bool = False,
     keeps_best: bool = True,
+    sparse: Sparse | None = None,
+    head_weights: str = "float32",
 ) -> Needs:
     """What training takes, by part; nothing is compiled and nothing allocated.
 
@@ -108,12 +124,14 @@ def estimate(
         rows: of the training part; `validation_rows` and `other_rows`, of the test say.
         row_weights, validation_weights: whether rows have weights.
         keeps_best: whether the best parameters so far are kept beside the last, to stop early.
+        sparse: of rows that are no arrays. head_weights: type of the last W.
 
     >>> needs = estimate(Program("binary_cross_entropy"), (4, 8, 1), task="binary", rows=100)
     >>> needs.parameters == 4 * (4 * 8 + 8 + 8 + 1), needs.total > needs.parameters
     (True, True)
     """
-    state = _shapes(program, sizes, embeddings, numeric)
+    head = states.Head(program.head, head_weights)
+    state = _shapes(program, sizes, embeddings, numeric, sparse is not None, head)
     parameters = count(state.params)
     batch, outputs = program.batch_size, sizes[-1]
     targets = 1 if task == "multiclass" else outputs
@@ -126,23 +144,49 @@ def estimate(
     moments, average = count(state.moments), count(state.average)
     best = parameters if validation_rows and keeps_best else 0
     inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
-    per_output = _per_output(program)
-    forward = 0.7 * inputs + units + outputs * min(per_output, 5.0)  # numbers a row
+    data, validation = rows * (per_row + row_weights), blocks * block
+    validation *= per_row + validation_weights
+    if sparse is not None:
+        data, validation, inputs = sparse.train / _FLOAT, sparse.validation / _FLOAT, sizes[1]
+    evaluated = min(block, validation_rows)
+    looked_at = _logits(program, outputs)
     return Needs(
-        data=_FLOAT * (rows * (per_row + row_weights) + order),
-        validation=_FLOAT * blocks * block * (per_row + validation_weights),
+        data=int(_FLOAT * (data + order)),
+        validation=int(_FLOAT * validation),
         parameters=parameters,
         optimizer=moments,
         average=average,
         best=best,
-        gradients=(1 + doubled) * parameters,
+        gradients=(1 + doubled) * (parameters - _never_whole(program, state.params)),
         activations=int(_FLOAT * batch * (inputs + units * _per_unit(program))),
-        logits=int(_FLOAT * batch * outputs * per_output),
-        evaluation=int(_FLOAT * min(block, validation_rows) * forward),
+        logits=int(looked_at(batch, _per_output(program))),
+        evaluation=int(
+            _FLOAT * evaluated * (0.7 * inputs + units)
+            + looked_at(evaluated, min(_per_output(program), 5.0))
+        ),
         checkpoint=_COPIES * (parameters + moments + average + best),
-        predictions=outputs * (12 * (rows + validation_rows + other_rows) + 16 * rows),
+        predictions=_predictions(program, outputs, rows, validation_rows + other_rows),
         shrink="model.embedding_size" if 2 * tables > parameters else "model.hidden",
     )
+
+
+def _never_whole(program: Program, params: Network) -> int:
+    """Bytes of parameters whose gradient is never made as a whole."""
+    return count(params.layers[-1]) if program.head == "linear_blocks" else 0
+
+
+def _logits(program: Program, outputs: int) -> Callable[[int, float], float]:
+    """(rows, numbers for each output) -> bytes of the logits that exist at one time."""
+    if program.head != "linear_blocks":
+        return lambda rows, per_output: _FLOAT * rows * outputs * per_output
+    return lambda rows, per_output: min(_FLOAT * rows * outputs, tile_bytes()) * per_output
+
+
+def _predictions(program: Program, outputs: int, rows: int, others: int) -> int:
+    """Bytes of what the rows are judged by at the end."""
+    if program.head == "linear_blocks":  # label, logit, probability and hit of the best
+        return min(BEST, outputs) * 17 * (min(rows, MOST_TRAIN) + others)
+    return outputs * (12 * (rows + others) + 16 * rows)
 
 
 def count(tree: Any) -> int:
@@ -159,12 +203,15 @@ def _shapes(
     sizes: tuple[int, ...],
     embeddings: tuple[tuple[int, int], ...],
     numeric: tuple[int, int],
+    sparse: bool,
+    head: states.Head,
 ) -> states.State:
     """The state that `state.begin` would make, without a number in it."""
 
     def begin() -> states.State:
         rates = states.hyper(learning_rate=0.0, total_steps=1)
-        kinds: dict[str, Any] = {"embeddings": embeddings, "numeric": numeric}
+        kinds: dict[str, Any] = {"embeddings": embeddings, "numeric": numeric, "head": head}
+        kinds["bag_spread"] = 1.0 if sparse else None
         return states.begin(sizes, program.optimizer, rates, seed=0, **kinds)
 
     shapes: states.State = jax.eval_shape(begin)

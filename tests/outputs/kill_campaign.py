@@ -26,7 +26,7 @@ BEFORE = {  # what is there -> what is written then, and what may be found after
 }
 
 
-def remove_first(path: Path, content: bytes, **options: Any) -> None:
+def remove_first(path: Path, content: Any, **options: Any) -> None:
     """What `write_atomic` must not do either: make room first."""
     for old in path.parent.glob(f"{path.name[:4]}-*"):
         os.unlink(old)

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,13 @@ def verdict(directory: Path, allowed: Mapping[str, Collection[int | None]]) -> s
     return None
 
 
-def write_in_place(path: Path, content: bytes, *, verify: Callable[[Path], object]) -> None:
+def write_in_place(
+    path: Path, content: Iterable[bytes | memoryview], *, verify: Callable[[Path], object]
+) -> None:
     """What `write_atomic` must not be."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    os.write(descriptor, content)
+    for part in content:
+        os.write(descriptor, part)
     os.fsync(descriptor)
     os.close(descriptor)
     verify(path)

@@ -1,9 +1,14 @@
 """A checkpoint's bytes: what was given comes back, and no other bytes are taken for it."""
 
+import contextlib
 import hashlib
+import io
 import json
 import os
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -11,8 +16,11 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
+from jaxnet.files import write_atomic
 from jaxnet.outputs import checkpoint_file
 from jaxnet.outputs.checkpoint_file import Damaged, OtherFormat, decode, encode, read_facts, verify
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 ARRAYS = {
     "W": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
@@ -21,6 +29,7 @@ ARRAYS = {
     "signs": np.array([-0.0, np.nan, np.inf], np.float64),
     "empty": np.zeros((0, 4), np.float32),
     "né": np.array([True, False]),
+    "half": np.array([1.5, -0.0, np.nan, 3e38], ml_dtypes.bfloat16),
 }
 FACTS = {
     "step": 7,
@@ -29,6 +38,20 @@ FACTS = {
     "data": {"sha256": "ab" * 32, "name": "né \ud800"},
     "epochs": [{"loss": 1e-30, "f1": None}],
 }
+
+
+@contextlib.contextmanager
+def memory_of() -> Iterator[Callable[[], int]]:
+    """Gives the most bytes that were held at once beyond those from before, as Python counts."""
+    tracemalloc.start()
+    found: list[int] = []
+    try:
+        yield lambda: found[0]
+    finally:
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+
 SMALL = encode({"b": np.array([0.5, 2.0], np.float32)}, {"step": 7, "seconds": 1.5})
 HEADER = 8 + int.from_bytes(SMALL[:8], "little")
 
@@ -53,6 +76,14 @@ def test_every_number_type_comes_back(dtype: str) -> None:
         assert (back == array).all()
 
 
+def test_every_bfloat16_comes_back_bit_for_bit() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(ml_dtypes.bfloat16).reshape(256, 256)
+    back = decode(encode({"W": every, "one": every[3, 7]}, {})).arrays
+    assert (back["W"].dtype, back["W"].shape) == (ml_dtypes.bfloat16, (256, 256))
+    assert back["W"].tobytes() == every.tobytes()
+    assert (back["one"].dtype, back["one"].shape) == (ml_dtypes.bfloat16, ())
+
+
 def test_nothing_at_all_comes_back() -> None:
     assert decode(encode({}, {})) == ({}, {})
 
@@ -63,8 +94,25 @@ def test_equal_input_gives_equal_bytes() -> None:
     )
 
 
+def test_the_bytes_are_those_that_the_library_joins() -> None:
+    """So were files written before they were written part by part."""
+    in_order = {name: np.require(array, requirements="C") for name, array in ARRAYS.items()}
+    text = json.dumps({**FACTS, "format": 1, "sha256": "0" * 64}, sort_keys=True)
+    zeroed = save(in_order, metadata={"jaxnet": text})
+    digest = hashlib.sha256(zeroed).hexdigest().encode()
+    assert encode(ARRAYS, FACTS) == zeroed.replace(b"0" * 64, digest)
+
+
+def test_files_of_earlier_versions_would_be_written_the_same() -> None:
+    found = sorted(FIXTURES.glob("*-0.1/**/*-*.safetensors"))
+    assert len(found) >= 4
+    for path in found:
+        assert encode(*decode(path.read_bytes())) == path.read_bytes(), path
+
+
 def test_anybody_can_read_it(tmp_path: Path) -> None:
-    (tmp_path / "a.safetensors").write_bytes(encode(ARRAYS, FACTS))
+    known = {name: array for name, array in ARRAYS.items() if name != "half"}  # not by numpy
+    (tmp_path / "a.safetensors").write_bytes(encode(known, FACTS))
     arrays = load_file(tmp_path / "a.safetensors")
     assert arrays["count"].shape == ()
     with safe_open(tmp_path / "a.safetensors", "np") as file:
@@ -79,7 +127,7 @@ def test_anybody_can_read_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        *(np.array(["a"]), np.array([None]), np.zeros(2, ml_dtypes.bfloat16)),
+        *(np.array(["a"]), np.array([None]), np.zeros(2, ml_dtypes.float8_e4m3)),
         *(np.zeros(1, "f4,i4"), np.zeros(2, ">f4"), np.zeros(2, "F"), np.zeros(2, np.longdouble)),
     ],
     ids=lambda array: str(array.dtype),
@@ -107,7 +155,7 @@ def test_every_other_byte_in_every_place_of_the_header_is_refused() -> None:
             if value != SMALL[place]:
                 bad[place] = value
                 with pytest.raises(Damaged):
-                    verify(bytes(bad))
+                    decode(bytes(bad))
 
 
 def test_every_flipped_bit_of_the_file_is_refused() -> None:
@@ -125,6 +173,71 @@ def test_every_other_length_is_refused() -> None:
     for more in (b"\0", b"\n", SMALL, bytes(4096)):
         with pytest.raises(Damaged, match="SHA-256 is not the one"):
             decode(SMALL + more)
+
+
+def test_a_file_is_checked_as_its_bytes_are(tmp_path: Path) -> None:
+    """With and without its arrays; in several pieces."""
+    path = tmp_path / "file"
+    arrays = {"W": np.arange(3_000_000, dtype=np.float32), "b": np.ones(5, np.int8)}
+    good = encode(arrays, FACTS)
+    path.write_bytes(good)
+    polled: list[None] = []
+    assert verify(path, poll=lambda: polled.append(None)) == FACTS
+    assert len(polled) > 2
+    back = checkpoint_file.read(path, poll=lambda: polled.append(None))
+    assert len(polled) > 5
+    assert back.facts == FACTS
+    for name, array in arrays.items():
+        assert (back.arrays[name] == array).all()
+    for place in (len(good) - 1, len(good) // 2, len(good) - 4_000_000):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        path.write_bytes(bad)
+        for look in (verify, checkpoint_file.read):
+            with pytest.raises(Damaged, match="SHA-256 is not the one"):
+                look(path)
+    for content in (good[:-1], good + b"\0"):
+        path.write_bytes(content)
+        for look in (verify, checkpoint_file.read):
+            with pytest.raises(Damaged, match="SHA-256 is not the one"):
+                look(path)
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_refused() -> None:
+    with pytest.raises(Damaged, match="cut short"):
+        checkpoint_file._read(io.BytesIO(SMALL[:-1]), len(SMALL), lambda: None)
+
+
+def entry(start: int, end: int, shape: Any, dtype: str = "I16") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"a": entry(0, 6, [2]), "b": entry(4, 8, [2])},
+        {"a": entry(0, 4, [2]), "b": entry(0, 4, [2]), "c": entry(4, 8, [2])},
+        {"a": entry(0, 4, [2])},
+        {"a": entry(4, 8, [2])},
+        {"a": entry(0, 800, [400])},
+        {"a": entry(0, 8, [-2, -2])},
+        {"a": entry(0, 8, [1], "C64")},
+        {"a": entry(0, 8, 4)},
+        {"a": entry(0, 8, [4]), "b": entry(8, 8, [0, 10**30])},
+        {"a": None},
+    ],
+    ids=lambda entries: ",".join(str(one and one["data_offsets"]) for one in entries.values()),
+)
+def test_a_whole_file_whose_arrays_are_not_one_after_another_is_refused(
+    entries: dict[str, Any],
+) -> None:
+    text = json.dumps({"format": 1, "sha256": "0" * 64})
+    zeroed = header(json.dumps({"__metadata__": {"jaxnet": text}, **entries})) + bytes(8)
+    whole = zeroed.replace(b"0" * 64, hashlib.sha256(zeroed).hexdigest().encode())
+    with pytest.raises(Damaged, match="its arrays cannot be read"):
+        decode(whole)
+    with pytest.raises(Damaged, match="SHA-256 is not the one"):
+        decode(whole[:-1])
 
 
 def header(text: str) -> bytes:
@@ -179,6 +292,29 @@ def test_the_facts_are_read_from_the_header_alone(tmp_path: Path) -> None:
         read_facts(path)
 
 
+def test_a_length_that_lies_reserves_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with open(path, "wb") as stream:
+        stream.write((2**30).to_bytes(8, "little") + SMALL[8:])
+        stream.truncate(2**31)  # takes no room on the disk
+    for look in (verify, checkpoint_file.read, read_facts):
+        with memory_of() as most, pytest.raises(Damaged, match="longer than any"):
+            look(path)
+        assert most() < 2**20
+
+
+def test_neither_writing_nor_reading_makes_copies(tmp_path: Path) -> None:
+    arrays = {name: np.ones(2**22, np.float32) for name in ("W", "m")}  # 32 MiB
+    path = tmp_path / "file"
+    with memory_of() as most:
+        write_atomic(path, checkpoint_file.parts(arrays, FACTS), verify=verify)
+    assert most() < 6 * 2**20
+    with memory_of() as most:
+        back = checkpoint_file.read(path)
+    assert most() < 34 * 2**20
+    assert not np.shares_memory(back.arrays["W"], back.arrays["m"])
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
@@ -186,6 +322,6 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     reasons = {"folder": "not a file", "pipe": "not a file", "loop": "cannot be read", "no": "No"}
     for name, reason in reasons.items():
-        for look in (checkpoint_file.read, read_facts):
+        for look in (checkpoint_file.read, verify, read_facts):
             with pytest.raises(Damaged, match=reason):
                 look(tmp_path / name)

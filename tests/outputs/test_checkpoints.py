@@ -1,5 +1,6 @@
 """Checkpoints of a run: the newest good one is found, damage is named, enough of them stay."""
 
+import builtins
 import errno
 import os
 import subprocess
@@ -110,14 +111,14 @@ def test_a_file_that_may_not_be_read_is_damaged(
 ) -> None:
     save(tmp_path, 10)
     newest = save(tmp_path, 20)
-    real = Path.read_bytes
+    real = builtins.open
 
-    def read_bytes(path: Path) -> bytes:
+    def refused(path: Path, *args: Any) -> Any:
         if path == newest:
             raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path)
+        return real(path, *args)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(builtins, "open", refused)
     found = checkpoints.survey(tmp_path)
     assert found.name == name_of("last", 10)
     assert found.reasons == {newest.name: "cannot be read (Permission denied)"}

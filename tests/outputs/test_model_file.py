@@ -1,14 +1,18 @@
 """A model file comes back bit for bit, equal models are equal bytes, and damage is noticed."""
 
+import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from jaxnet.errors import RunDirectoryError
 from jaxnet.outputs import model_file
+from jaxnet.outputs.records import digest
 
 ARRAYS = {
     "layers.0.W": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
@@ -16,6 +20,7 @@ ARRAYS = {
     "temperature": np.array(1.5, np.float32),
     "strided": np.arange(10, dtype=np.int32)[::3],
     "half": np.array([1.0, 2.5], np.float16),
+    "brain": np.array([1.0, -0.0, np.nan], ml_dtypes.bfloat16),
     "empty": np.zeros((0, 4), np.float64),
 }
 DESCRIPTION = {"task": "binary", "sizes": [3, 2], "classes": ["né", "oui"], "center": [0.1, 1e-30]}
@@ -39,6 +44,41 @@ def test_equal_models_are_equal_bytes(tmp_path: Path) -> None:
     for name in (model_file.ARRAYS, model_file.DESCRIPTION):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
         assert str(tmp_path).encode() not in (tmp_path / "one" / name).read_bytes()
+
+
+def test_the_bytes_are_those_that_the_library_joins(tmp_path: Path) -> None:
+    model_file.save(tmp_path, ARRAYS, DESCRIPTION)
+    content = (tmp_path / model_file.ARRAYS).read_bytes()
+    assert content == save({name: np.require(a, requirements="C") for name, a in ARRAYS.items()})
+    head = json.loads((tmp_path / model_file.DESCRIPTION).read_text())
+    assert head["sha256"] == hashlib.sha256(content).hexdigest()
+    assert head["arrays"]["brain"] == ["bfloat16", [3]]
+
+
+def test_neither_saving_nor_loading_makes_copies(tmp_path: Path) -> None:
+    arrays = {name: np.ones(2**22, np.float32) for name in ("W", "b")}  # 32 MiB
+    tracemalloc.start()
+    model_file.save(tmp_path, arrays, DESCRIPTION)
+    most_saving = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    model_file.load(tmp_path)
+    most_loading = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most_saving < 2 * 2**20
+    assert most_loading < 34 * 2**20
+
+
+def test_a_whole_file_that_is_not_one_of_arrays_is_refused(tmp_path: Path) -> None:
+    """The checksum in model.json is that of the file, which is of another making."""
+    model_file.save(tmp_path, {"W": np.ones(2)}, DESCRIPTION)
+    content = (tmp_path / model_file.ARRAYS).read_bytes().replace(b"[0,16]", b"[0,17]")
+    (tmp_path / model_file.ARRAYS).write_bytes(content)
+    path = tmp_path / model_file.DESCRIPTION
+    head = json.loads(path.read_text()) | {"sha256": hashlib.sha256(content).hexdigest()}
+    del head["digest"]
+    path.write_text(json.dumps(head | {"digest": digest(head)}))
+    with pytest.raises(RunDirectoryError, match=r"damaged .its arrays cannot be read"):
+        model_file.load(tmp_path)
 
 
 def test_no_flipped_bit_and_no_truncation_is_accepted(tmp_path: Path) -> None:
@@ -84,7 +124,7 @@ def test_a_description_that_is_not_finite_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "array",
-    [np.array(["a"]), np.array([None]), np.zeros(2, ml_dtypes.bfloat16), np.zeros(1, "f4,i4")],
+    [np.array(["a"]), np.array([None]), np.zeros(2, ml_dtypes.float8_e4m3), np.zeros(1, "f4,i4")],
     ids=lambda array: array.dtype.name,
 )
 def test_arrays_that_would_not_come_back_are_refused(tmp_path: Path, array: np.ndarray) -> None:
