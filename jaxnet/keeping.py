@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.config.schema import CheckpointsConfig
@@ -15,6 +16,9 @@ from jaxnet.outputs.checkpoints import Keep
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training import snapshot as snapshots
 from jaxnet.training.snapshot import Arrays, Snapshot
+
+_SHARE = 0.05  # of a run that saves by time may take: a save of gigabytes takes a minute
+_NUMBERS = 1 << 20  # looked at in one go
 
 
 class Keeper:
@@ -43,7 +47,7 @@ class Keeper:
         self._run, self._settings, self._facts = run, settings, dict(facts)
         self._poll, self._clock = poll, clock
         self._keep = Keep(settings.keep, settings.keep_every_steps, settings.keep_every_seconds)
-        self._time = clock()
+        self._time, self._took = clock(), 0.0  # when the last save ended, and how long it took
         self._saved = _place(start) if saved else None
         self._step = int(start.state.step)
         self._best: int | None = None  # written anew when a run goes on: it may be damaged
@@ -73,6 +77,8 @@ class Keeper:
         """
         if self._saved == _place(now):
             return
+        began = self._clock()
+        # On CPU these are the state's own memory: held any longer, the next step would copy it.
         arrays, facts = snapshots.pack(now)
         _refuse_not_finite(arrays, facts["step"])
         if now.best is not None and now.best.epoch != self._best:
@@ -80,6 +86,7 @@ class Keeper:
             self._best = now.best.epoch
         name = self._write("last", arrays, facts, now)
         self._saved, self._step, self._time = _place(now), facts["step"], self._clock()
+        self._took = self._time - began
         records.append_event(
             self._run, "checkpoint", step=facts["step"], seconds=now.productive, name=name
         )
@@ -112,7 +119,10 @@ class Keeper:
         step, seconds = int(now.state.step), self._settings.every_seconds
         if any(step // each > self._step // each for each in self._settings.multiples):
             return True
-        return seconds is not None and self._clock() - self._time >= seconds
+        if seconds is None:
+            return False
+        wait = max(seconds, self._took * (1 - _SHARE) / _SHARE)
+        return self._clock() - self._time >= wait
 
 
 def _place(now: Snapshot) -> tuple[int, int]:
@@ -123,9 +133,16 @@ def _place(now: Snapshot) -> tuple[int, int]:
 def _refuse_not_finite(arrays: Arrays, step: int) -> None:
     for name, array in arrays.items():
         kept = name not in ("records", "best.value")  # an undefined metric is no damage
-        if kept and array.dtype.kind == "f" and not np.isfinite(array).all():
+        if kept and jnp.issubdtype(array.dtype, jnp.floating) and not _is_finite(array):
             raise NonFiniteError(
                 f"{name.removeprefix('state.')} is not finite after step {step}; "
                 "lower optimizer.learning_rate",
                 step=step,
             )
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are, by pieces: an answer for each of them at once is no small array."""
+    flat = array.reshape(-1)
+    starts = range(0, flat.size, _NUMBERS)
+    return all(np.isfinite(flat[start : start + _NUMBERS]).all() for start in starts)

@@ -2,12 +2,15 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
+import ml_dtypes  # noqa: F401 - gives numpy its name of bfloat16
+import numpy as np
 import pytest
 
 from jaxnet.config.schema import CheckpointsConfig
-from jaxnet.errors import NonFiniteError
-from jaxnet.keeping import Keeper
+from jaxnet.errors import NonFiniteError, Stopped
+from jaxnet.keeping import _NUMBERS, Keeper, _refuse_not_finite
 from jaxnet.outputs import checkpoints
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training import state as states
@@ -38,6 +41,18 @@ def keeper(run, start, *, saved, seconds=None, **settings):
     return Keeper(run, given, {}, poll=lambda: None, start=start, saved=saved, clock=clock.__next__)
 
 
+def timed(run, clock, **settings):
+    return Keeper(
+        run,
+        CheckpointsConfig(keep=9, **settings),
+        {},
+        poll=lambda: None,
+        start=at(0, best=False),
+        saved=False,
+        clock=clock,
+    )
+
+
 def names(run):
     return (
         sorted(path.name for path in run.checkpoints.glob("*")) if run.checkpoints.is_dir() else []
@@ -45,7 +60,7 @@ def names(run):
 
 
 def test_a_run_saves_after_its_time_and_its_steps_and_not_twice_at_one_place(run):
-    kept = keeper(run, at(0), saved=False, seconds=[0, 29, 30, 30], every_seconds=30)
+    kept = keeper(run, at(0), saved=False, seconds=[0, 29, 30, 30, 31], every_seconds=30)
     kept.between(at(2))
     assert names(run) == []
     kept.between(at(3))
@@ -56,6 +71,89 @@ def test_a_run_saves_after_its_time_and_its_steps_and_not_twice_at_one_place(run
     by_steps.between(at(5))  # 4 lies between them
     by_steps.between(at(6))
     assert [name for name in names(run) if "last" in name][1:] == ["last-000000005.safetensors"]
+
+
+class Clock:
+    """A clock that is set, and goes on by itself while a checkpoint is written."""
+
+    def __init__(self, monkeypatch, takes):
+        self.now, real = 0.0, checkpoints.save
+
+        def save(*args):
+            self.now += takes
+            return real(*args)
+
+        monkeypatch.setattr(checkpoints, "save", save)
+
+    def __call__(self):
+        return self.now
+
+
+def test_saves_by_time_take_a_twentieth_of_a_run_at_most(run, monkeypatch):
+    """However long one takes: here 10 seconds, when one every 30 seconds is asked for."""
+    clock = Clock(monkeypatch, takes=10)
+    kept = timed(run, clock, every_seconds=30)
+    ended, steps = [], 1
+    while len(ended) < 4:
+        before, clock.now = clock.now + 1, clock.now + 1
+        kept.between(at(steps, best=False))
+        if clock.now > before:
+            ended.append(clock.now)
+        steps += 1
+    assert ended == [40, 240, 440, 640]
+
+
+def test_quick_saves_come_after_the_time_that_is_asked_for(run, monkeypatch):
+    clock = Clock(monkeypatch, takes=1)
+    kept = timed(run, clock, every_seconds=30)
+    found = []
+    for step, clock.now in enumerate((30, 60, 61, 92), 1):  # they end at 31, 62, 93
+        kept.between(at(step, best=False))
+        found.append(len(names(run)))
+    assert found == [1, 1, 2, 3]
+
+
+def test_saves_by_steps_and_at_the_end_wait_for_nothing(run, monkeypatch):
+    clock = Clock(monkeypatch, takes=1000)
+    kept = timed(run, clock, every_seconds=30, every_steps=2)
+    for step in (2, 3, 4):
+        kept.between(at(step, best=False))
+    assert names(run) == [checkpoints.name_of("last", step) for step in (2, 4)]
+    kept.save(at(5, best=False))
+
+    def stop():
+        raise Stopped(15)
+
+    kept._poll = stop
+    with pytest.raises(Stopped) as stopped:
+        kept.between(at(7, best=False))
+    assert stopped.value.saved == str(run.path)
+    assert names(run) == [checkpoints.name_of("last", step) for step in (2, 4, 5, 7)]
+
+
+def test_after_a_save_the_next_step_writes_into_the_same_memory(run):
+    """Whoever holds on to what was saved makes every step copy the state."""
+    now = at(2)
+    kept = keeper(run, at(0), saved=False)
+    before = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(now.state.moments)]
+    params = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(now.state.params)]
+    kept.save(now)
+    state, now = now.state._replace(seed=jnp.uint32(1)), None
+    step = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
+    after = step((state.params, state.moments))
+    assert [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(after)] == params + before
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+@pytest.mark.parametrize("place", [0, -1, _NUMBERS - 1, _NUMBERS])
+def test_one_number_in_a_large_array_is_found(dtype, place):
+    array = np.zeros(2 * _NUMBERS + 3, dtype).reshape(1, -1)
+    _refuse_not_finite({"state.params": array}, 7)
+    for value in (np.inf, -np.inf, np.nan):
+        array.flat[place] = value
+        with pytest.raises(NonFiniteError, match="params is not finite after step 7"):
+            _refuse_not_finite({"state.params": array}, 7)
+        _refuse_not_finite({"records": array, "best.value": array}, 7)
 
 
 def test_a_state_that_is_not_finite_is_never_saved(run):

@@ -135,7 +135,7 @@ def test_a_state_of_every_optimizer_goes_on(version: str) -> None:
     for name, optimizer in make_old_run.OPTIMIZERS.items():
         found = checkpoint_file.decode((folder / f"{name}.safetensors").read_bytes())
         first = make_old_run.first_state(optimizer)
-        gone_on = snapshot.unpack(found.arrays, found.facts, first)
+        gone_on = snapshot.unpack(dict(found.arrays), found.facts, first)
         assert (int(gone_on.state.step), gone_on.best is None) == (3, name == "sgd")
         again = snapshot.pack(gone_on)[0]
         assert again.keys() == found.arrays.keys()

@@ -293,7 +293,7 @@ class CheckpointsConfig(Section):
     """When the state of a run is saved to go on from, and which of the files stay."""
 
     every_seconds: Seconds | None = 30.0
-    """Seconds of training between two checkpoints; null: none by time."""
+    """Seconds of training between two checkpoints, and 19 times a save; null: none by time."""
     every_steps: Size | None = None
     """Updates between two checkpoints, beside the seconds; null: none by updates."""
     keep: Annotated[int, Field(ge=2, le=1_000_000)] = 3

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnet.data import dataset
+from jaxnet.data import dataset, sparse_sets
 from jaxnet.data.new_rows import FORMAT, Ready
 from jaxnet.errors import JaxnetError, RunDirectoryError
 from jaxnet.inference.model import Model
@@ -20,9 +20,11 @@ from jaxnet.nn import activations, embedding
 from jaxnet.nn.embedding import Network
 from jaxnet.outputs import model_file, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.training import head_step
 from jaxnet.training.tasks import TASKS, find_task
 
 _PRECISIONS = ("float32", "bfloat16", "float16")
+_HEAD_WEIGHTS = ("float32", "bfloat16")  # older descriptions say nothing: float32
 _PARAMETRISATIONS = ("standard", "ntk")
 
 
@@ -79,6 +81,7 @@ def _check_description(said: Mapping[str, Any]) -> None:
     _need(said["output_activation"] in known, "output_activation is unknown")
     _need(said["parametrisation"] in _PARAMETRISATIONS, "parametrisation is unknown")
     _need(said["precision"] in _PRECISIONS, "precision is unknown")
+    _need(said.get("head_weights", "float32") in _HEAD_WEIGHTS, "head_weights are unknown")
     sizes = said["sizes"]
     _need(isinstance(sizes, list) and len(sizes) > 1 and _are_sizes(sizes), "sizes are no sizes")
     for pair in said.get("embeddings", ()):
@@ -86,6 +89,23 @@ def _check_description(said: Mapping[str, Any]) -> None:
     temperature = said.get("temperature", 1.0)
     _need(_is_number(temperature) and temperature > 0, "temperature is not above 0")
     _check_thresholds(said["task"], sizes[-1], said.get("thresholds"))
+    _check_kind(said)
+
+
+def _check_kind(said: Mapping[str, Any]) -> None:
+    """What only models of sparse rows, and of heads that keep no logits, say of themselves."""
+    _need(said.get("inputs", sparse_sets.KIND) == sparse_sets.KIND, "inputs are unknown")
+    sparse = "inputs" in said
+    _need(not sparse or said["task"] == "multilabel", "sparse inputs of a task that has none")
+    _need(not sparse or not said.get("embeddings"), "embeddings of sparse inputs")
+    if "head" not in said:
+        return
+    _need(said["head"] == "linear_blocks", "head is unknown")
+    _need(said["task"] == "multilabel" and said["loss"] in head_step.HEADS, "head of another loss")
+    _need(said["output_activation"] == "sigmoid", "head of another output_activation")
+    _need(not sparse or len(said["sizes"]) > 2, "head without a hidden layer before it")
+    _need(said.get("temperature", 1.0) == 1.0, "head with a temperature")
+    _need(not isinstance(said.get("thresholds"), list), "head with several thresholds")
 
 
 def _check_thresholds(task: str, outputs: int, thresholds: Any) -> None:
@@ -109,8 +129,10 @@ def _is_number(value: Any) -> bool:
 
 def _network(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
     """The parameters, once they are those that the sizes ask for, no more and no less."""
+    head = f"layers.{len(said['sizes']) - 2}.W"
     for name, array in arrays.items():
-        _need(array.dtype == np.float32, f"{name} is {array.dtype}, not float32")
+        dtype = said.get("head_weights", "float32") if name == head else "float32"
+        _need(array.dtype.name == dtype, f"{name} is {array.dtype}, not {dtype}")
         _need(bool(np.isfinite(array).all()), f"{name} holds numbers that are not finite")
     network = embedding.from_named(arrays)
     _need(set(embedding.named(network)) == set(arrays), "its arrays have other names")
@@ -119,6 +141,7 @@ def _network(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Netwo
         sizes=said["sizes"],
         embeddings=[tuple(pair) for pair in said.get("embeddings", ())],
         numeric=tuple(arrays["waves.v"].shape) if network.waves else (0, 0),
+        bag_spread=1.0 if "inputs" in said else None,
     )
     expected = jax.eval_shape(draw, jax.random.key(0))
     _need(_shapes(network) == _shapes(expected), "its arrays have other shapes than its sizes say")
@@ -131,7 +154,7 @@ def _shapes(network: Network) -> list[tuple[str, tuple[int, ...]]]:
     return [(jax.tree_util.keystr(place), tuple(array.shape)) for place, array in leaves]
 
 
-def _ready(path: Path, schema: Any) -> Ready:
+def _ready(path: Path, schema: Any) -> Ready | sparse_sets.Ready:
     """The schema made ready to encode."""
     _need(isinstance(schema, dict), "not a mapping")
     found = schema.get("format")
@@ -143,7 +166,9 @@ def _ready(path: Path, schema: Any) -> Ready:
     return dataset.encoder(schema)
 
 
-def _check_schema(schema: Mapping[str, Any], known: Ready, said: Mapping[str, Any]) -> None:
+def _check_schema(
+    schema: Mapping[str, Any], known: Ready | sparse_sets.Ready, said: Mapping[str, Any]
+) -> None:
     """The schema and the network were made for each other, and its keys are what they should be."""
     _need(schema["task"] == said["task"], "its task is not the model's")
     classes, names = schema["classes"], schema["class_names"]
@@ -153,7 +178,9 @@ def _check_schema(schema: Mapping[str, Any], known: Ready, said: Mapping[str, An
     _need(len({str(label) for label in classes}) == len(classes) == len(names), "classes twice")
     outputs = find_task(said["task"]).outputs(len(classes))
     _need(outputs == said["sizes"][-1], "the model has another number of classes")
-    _need(known.encoder.width == said["sizes"][0], "the model has another number of inputs")
+    sparse = isinstance(known, sparse_sets.Ready)
+    _need(sparse == ("inputs" in said), "its rows are not the model's")
+    _need(known.width == said["sizes"][0], "the model has another number of inputs")
     mine = [list(pair) for pair in schema["embeddings"]]
     _need(mine == [list(pair) for pair in said.get("embeddings", ())], "other embeddings")
     target = schema["target"]

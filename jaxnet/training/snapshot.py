@@ -65,7 +65,11 @@ def beginning(state: State) -> Snapshot:
 
 
 def pack(snapshot: Snapshot) -> tuple[Arrays, dict[str, Any]]:
-    """(arrays by name, facts as JSON can hold them)."""
+    """(arrays by name, facts as JSON can hold them).
+
+    On CPU the arrays are the snapshot's own memory, not copies. Let go of them before the next
+    step: a state that somebody looks at is copied by the step that should have written into it.
+    """
     arrays = _named("state", snapshot.state)
     best = snapshot.best
     if best is not None:
@@ -87,7 +91,7 @@ def pack(snapshot: Snapshot) -> tuple[Arrays, dict[str, Any]]:
 
 
 def pack_best(best: Best) -> tuple[Arrays, dict[str, Any]]:
-    """The best parameters alone, under the names of the finished model."""
+    """The best parameters alone, under the names of the finished model; copied as by `pack`."""
     return embedding.named(best.params), {"epoch": best.epoch}
 
 
@@ -95,7 +99,8 @@ def unpack(arrays: Arrays, facts: Mapping[str, Any], like: State) -> Snapshot:
     """The snapshot that was packed.
 
     Args:
-        arrays, facts: as `pack` gives them.
+        arrays, facts: as `pack` gives them. Each array is taken out of the mapping as it comes to
+            the device: the state is never held twice.
         like: a state of this run, such as its first. Its rates and its length are those that hold
             from here on.
 
@@ -141,14 +146,15 @@ def _restored(part: str, like: Any, arrays: Arrays) -> Any:
     leaves, tree = jax.tree.flatten(like)
     found = []
     for name, leaf in zip(_names(part, like), leaves, strict=True):
-        array = arrays[name]
+        array = arrays.pop(name)
         mine = (array.shape, array.dtype)
         if mine != (leaf.shape, leaf.dtype):
             raise CheckpointError(
                 f"{name} is {mine[1]} of shape {mine[0]}, and this network has {leaf.dtype} of "
                 f"shape {leaf.shape}"
             )
-        # A copy: the array may be a view of the file's bytes, and training writes into its state.
+        # A copy, for training writes into its state: `device_put` keeps to the host's memory where
+        # that is aligned, whatever its `may_alias`.
         restored = jnp.array(array, copy=True)
         if restored.aval.weak_type != leaf.aval.weak_type:
             raise CheckpointError(f"{name} came back with another promotion of types")

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -56,6 +57,7 @@ def fresh(sound: Path, tmp_path: Path) -> Path:
         *({"activation": value} for value in ("rilu", None, 3)),
         *({"output_activation": value} for value in ("nothing", [])),
         *({"precision": value} for value in ("float31", 32)),
+        *({"head_weights": value} for value in ("float16", 32, ["bfloat16"])),
         *({"temperature": value} for value in (0, -1.5, "warm", True, [1.0])),
         *({"thresholds": value} for value in ("half", [0.5], [0.5] * 7 + ["x"], {"a": 1})),
         *({"embeddings": value} for value in ([[3]], [[3, 4]], [["a", "b"]], 5)),
@@ -148,6 +150,38 @@ def test_parameters_of_another_network(fresh: Path, what: str) -> None:
     change[what]()
     model_file.save(fresh / "model", arrays, saved.description)
     with pytest.raises(RunDirectoryError, match=r"model\.json: damaged"):
+        jaxnet.load(fresh)
+
+
+def test_bfloat16_is_taken_for_the_weights_of_a_head_that_says_so(fresh: Path) -> None:
+    saved = model_file.load(fresh / "model")
+    *_, before, head = sorted(name for name in saved.arrays if name.endswith(".W"))
+
+    def save(said: dict[str, str], *names: str) -> None:
+        rounded = {name: saved.arrays[name].astype(ml_dtypes.bfloat16) for name in names}
+        model_file.save(fresh / "model", saved.arrays | rounded, saved.description | said)
+
+    kept = {"head_weights": "bfloat16"}
+    save(kept, head)
+    network = jaxnet.load(fresh).params
+    dtypes = [str(layer.W.dtype) for layer in network.layers]
+    assert dtypes == ["float32"] * (len(dtypes) - 1) + ["bfloat16"]
+    expected = saved.arrays[head].astype(ml_dtypes.bfloat16)
+    assert np.asarray(network.layers[-1].W).tobytes() == expected.tobytes()
+    for said, names, wrong in (
+        ({}, [head], f"{head} is bfloat16, not float32"),
+        ({"head_weights": "float32"}, [head], f"{head} is bfloat16, not float32"),
+        (kept, [], f"{head} is float32, not bfloat16"),
+        (kept, [before, head], f"{before} is bfloat16, not float32"),
+        (kept, [head, head.replace("W", "b")], "b is bfloat16, not float32"),
+    ):
+        save(said, *names)
+        with pytest.raises(RunDirectoryError, match=wrong):
+            jaxnet.load(fresh)
+    rounded = saved.arrays[head].astype(ml_dtypes.bfloat16)
+    rounded.flat[3] = np.inf
+    model_file.save(fresh / "model", saved.arrays | {head: rounded}, saved.description | kept)
+    with pytest.raises(RunDirectoryError, match="holds numbers that are not finite"):
         jaxnet.load(fresh)
 
 

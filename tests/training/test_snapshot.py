@@ -137,14 +137,56 @@ def test_an_array_that_is_missing_or_of_another_type_is_refused(part):
         unpack({**arrays, name: arrays[name].astype(np.float16)}, facts, like)
 
 
+def test_what_is_packed_on_a_cpu_is_the_memory_of_the_run():
+    """A state of gigabytes is not held twice in order to be saved."""
+    now = train("binary", "adamw").last
+    assert now.best is not None
+    arrays = [*pack(now)[0].values(), *snapshots.pack_best(now.best)[0].values()]
+    found = {array.ctypes.data for array in arrays}
+    for leaf in jax.tree.leaves((now.state, now.best.params)):
+        assert leaf.unsafe_buffer_pointer() in found
+
+
+def test_what_comes_back_is_in_memory_of_its_own_and_is_let_go_one_by_one():
+    arrays, facts = middle()
+    kept = dict(arrays)
+    found = unpack(arrays, facts, given("binary", "adamw")[1])
+    assert arrays.keys() == {"records", "best.value"}
+    restored = [*jax.tree.leaves(found.state), *jax.tree.leaves(found.best.params)]
+    given_memory = {array.ctypes.data for array in kept.values()}
+    assert all(leaf.unsafe_buffer_pointer() not in given_memory for leaf in restored)
+
+
+def test_weights_in_bfloat16_come_back_bit_for_bit():
+    arrays, facts = middle()
+    first = given("binary", "adamw")[1]
+
+    def rounded(params):
+        *body, last = params.layers
+        return params._replace(layers=(*body, last._replace(W=last.W.astype(jnp.bfloat16))))
+
+    found = unpack(dict(arrays), facts, first)
+    best = found.best._replace(params=rounded(found.best.params))
+    params = rounded(found.state.params)
+    now = found._replace(state=found.state._replace(params=params), best=best)
+    like = first._replace(params=rounded(first.params))
+    written = checkpoint_file.encode(*pack(now))
+    back = unpack(*checkpoint_file.decode(written), like)
+    assert back.state.params.layers[-1].W.dtype == jnp.bfloat16
+    chex.assert_trees_all_equal(back.state, now.state)
+    assert checkpoint_file.encode(*pack(back)) == written
+    with pytest.raises(CheckpointError, match=r"is bfloat16 of shape .* has float32"):
+        unpack(*checkpoint_file.decode(written), first)
+
+
 def test_an_array_too_many_and_another_network_are_refused():
     arrays, facts = middle()
     with pytest.raises(CheckpointError, match="more is not known here"):
         unpack({**arrays, "more": np.zeros(3)}, facts, given("binary", "adamw")[1])
     with pytest.raises(CheckpointError):
-        unpack(arrays, facts, given("binary", "lion")[1])
+        unpack(dict(arrays), facts, given("binary", "lion")[1])
     with pytest.raises(CheckpointError):
-        unpack(arrays, facts, given("multilabel", "adamw")[1])
+        unpack(dict(arrays), facts, given("multilabel", "adamw")[1])
     with pytest.raises(CheckpointError, match=r"at step \d+, not at 3"):
         unpack(arrays, {**facts, "step": 3}, given("binary", "adamw")[1])
 
