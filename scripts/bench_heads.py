@@ -1,14 +1,14 @@
-"""What does a linear head without logits cost, in time and memory, against dense autodiff?
+"""What does a linear head without logits cost, in time and memory, against the dense form?
 
     .venv/bin/python -m pip install 'torch==2.13.0' jax-cce     # the peers, once
     .venv/bin/python scripts/bench_heads.py [--labels K ...] [--rounds N] [--only NAME ...]
 
-Loss and gradients in x, W and b of one batch. The contestants of one K take turns, round after
-round, in one process, so that a change in the machine's speed meets them all; ratios are taken
-round by round: of seconds that passed, and of seconds of the processor (all threads), which others
-on the machine change less. Memory is what the compiler plans beyond arguments and results. Losses
-that do not agree are an error. What needs more than `--share` of the memory that is free is left
-out, with a word; so is a peer that is not installed.
+Loss and gradients in x, W and b of one batch, and its five best labels. The contestants of one K
+take turns, round after round, in one process, so that a change in the machine's speed meets them
+all; ratios are taken round by round: of seconds that passed, and of seconds of the processor (all
+threads), which others on the machine change less. Memory is what the compiler plans beyond
+arguments and results. Losses that do not agree are an error. What needs more than `--share` of the
+memory that is free is left out, with a word; so is a peer that is not installed.
 
 jax-cce is the softmax head of somebody else that runs on a CPU (Cut Your Losses in plain JAX,
 without b). cut-cross-entropy and liger-kernel are Triton: without a GPU they import and then raise
@@ -33,14 +33,15 @@ from jaxnet import linear_heads
 
 LABELS = [4096, 16_384, 32_768, 131_072, 262_144, 1_000_000]
 WITH_RESPECT_TO = (0, 1, 2)
+BEST = 5
 AGREEMENT = 1e-3  # of sums of up to 1e9 numbers in float32
 
 
 class Contestant(NamedTuple):
-    """A loss to differentiate.
+    """A program to run.
 
     Attributes:
-        run: finds loss and gradients, waits for them and gives the loss.
+        run: finds the number and its arrays, waits for them and gives the number.
         memory: temporary bytes; None: not known.
     """
 
@@ -72,6 +73,18 @@ def others_softmax(x: Any, W: Any, b: Any, y: Any) -> Any:
     return len(x) * linear_cross_entropy(x, W, y)
 
 
+def dense_best(x: Any, W: Any, b: Any, _y: Any) -> Any:
+    """The sum of the five largest logits of each row, and their labels."""
+    largest, labels = jax.lax.top_k(x @ W.T + b, BEST)
+    return jnp.sum(largest), labels
+
+
+def tiled_best(block: int | None, x: Any, W: Any, b: Any, _y: Any) -> Any:
+    """The same by tiles."""
+    best = linear_heads.top_k(x, W, b, BEST, block=block)
+    return jnp.sum(best.logits), best.labels
+
+
 CATEGORICAL = (
     "softmax, dense autodiff",
     "softmax, dense PyTorch",
@@ -85,12 +98,14 @@ MULTILABEL = (
     "sigmoid, head.sum",
     "sigmoid, head.sum, dense targets",
 )
+DENSE = ("dense autodiff", "best five, dense")  # to which the others are compared
+RANKING = ("best five, dense", "best five, by tiles")
 
 
 def functions(block: int | None) -> dict[str, tuple[Callable[..., Any], str]]:
-    """Name -> (scalar loss, the kind of targets it takes)."""
+    """Name -> (program that gives (number, arrays), the kind of targets it takes)."""
     one, many = linear_heads.categorical, linear_heads.multilabel
-    return {
+    losses: dict[str, tuple[Callable[..., Any], str]] = {
         "softmax, dense autodiff": (dense_categorical, "labels"),
         "softmax, jax-cce": (others_softmax, "labels"),
         "softmax, head": (partial(losses_added, one, block), "labels"),
@@ -98,6 +113,15 @@ def functions(block: int | None) -> dict[str, tuple[Callable[..., Any], str]]:
         "sigmoid, head": (partial(losses_added, many, block), "positives"),
         "sigmoid, head.sum": (partial(many.sum, block=block), "positives"),
         "sigmoid, head.sum, dense targets": (partial(many.sum, block=block), "dense"),
+    }
+    differentiated = {
+        name: (jax.value_and_grad(loss, WITH_RESPECT_TO), kind)
+        for name, (loss, kind) in losses.items()
+    }
+    return {
+        **differentiated,
+        "best five, dense": (dense_best, "labels"),
+        "best five, by tiles": (partial(tiled_best, block), "labels"),
     }
 
 
@@ -136,9 +160,8 @@ def in_jax(function: Callable[..., Any], arguments: Arguments, kind: str, room: 
     """
     y = arguments.targets(kind)
     y = y if kind == "dense" else y.astype(np.int32)
-    program = jax.jit(jax.value_and_grad(function, WITH_RESPECT_TO))
     shapes = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in (*arguments.at, y)]
-    compiled = program.lower(*shapes).compile()
+    compiled = jax.jit(function).lower(*shapes).compile()
     plan = compiled.memory_analysis()
     needed = plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
     if needed > room:
@@ -254,7 +277,7 @@ def table(K: int, field: Field, times: dict[str, list[Time]]) -> str:
         f"| K = {K:,}, {rounds} rounds | ms | dense = 1 | processor, dense = 1 | temporary MiB |",
         "|---|---:|---:|---:|---:|",
     ]
-    dense = next((times[name] for name in times if name.endswith("dense autodiff")), None)
+    dense = next((times[name] for name in times if name.endswith(DENSE)), None)
     for name, contestant in field.found.items():
         ratios = ["", ""]
         own = list(zip(*times[name], strict=True))
@@ -279,7 +302,7 @@ def machine() -> str:
 
 def main() -> None:
     """Race at each number of labels and print the tables."""
-    known = (*CATEGORICAL, *MULTILABEL)
+    known = (*CATEGORICAL, *MULTILABEL, *RANKING)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--labels", nargs="+", type=int, default=LABELS)
     parser.add_argument("--rows", type=int, default=1024)
@@ -294,7 +317,7 @@ def main() -> None:
     print(f"{machine()}; {args.rows} rows, {args.width} columns", flush=True)
     for K in args.labels:
         arguments = draw(args.rows, args.width, K, args.positives)
-        for group in (CATEGORICAL, MULTILABEL):
+        for group in (CATEGORICAL, MULTILABEL, RANKING):
             names = tuple(name for name in group if name in args.only)
             if names:
                 field = gather(names, arguments, args.block, args.share)

@@ -1,4 +1,7 @@
-"""docs/equations.md keeps its word: what it names exists, what it quotes is there, examples run."""
+"""docs/equations.md and docs/extreme.md keep their word.
+
+What they name exists, what they quote is there, examples run.
+"""
 
 import ast
 import doctest
@@ -14,6 +17,7 @@ from scripts import draw_equations
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "equations.md"
+DERIVED = [PAGE, ROOT / "docs" / "extreme.md"]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 HERE = Path(__file__).parent
 
@@ -88,9 +92,13 @@ def test_the_index_lists_every_page() -> None:
     assert listed == {page for page in PAGES if page != index}, "bring docs/index.md up to date"
 
 
-def test_named_functions_exist() -> None:
-    found = named(PAGE, "jaxnet") + named(PAGE, "scripts")
-    assert len(found) > 30
+PER_DERIVED = pytest.mark.parametrize("page", DERIVED, ids=lambda page: page.name)
+
+
+@PER_DERIVED
+def test_named_functions_exist(page: Path) -> None:
+    found = named(page, "jaxnet") + named(page, "scripts")
+    assert len(found) > 20
     for name, file in found:
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
         thing = importlib.import_module(module)
@@ -99,9 +107,10 @@ def test_named_functions_exist() -> None:
             thing = getattr(thing, part)
 
 
-def test_named_tests_exist() -> None:
-    found = named(PAGE, "tests")
-    assert len(found) > 40
+@PER_DERIVED
+def test_named_tests_exist(page: Path) -> None:
+    found = named(page, "tests")
+    assert len(found) > 20
     for text, file in found:
         name, _, test = text.partition("::")
         assert name == file.name
@@ -121,8 +130,9 @@ def test_every_proof_is_named(file: Path) -> None:
     assert proofs == cited, "docs/equations.md and the tests beside it no longer match"
 
 
-def test_quoted_lines_are_the_files_own() -> None:
-    quotes = [fence for fence in fences(PAGE) if re.fullmatch(r"python \S+\.py", fence.info)]
+@PER_DERIVED
+def test_quoted_lines_are_the_files_own(page: Path) -> None:
+    quotes = [fence for fence in fences(page) if re.fullmatch(r"python \S+\.py", fence.info)]
     assert len(quotes) >= 6
     for fence in quotes:
         file = fence.info.split()[1]
@@ -130,7 +140,7 @@ def test_quoted_lines_are_the_files_own() -> None:
         at = 0
         for line in (line.strip() for line in fence.lines):
             if line not in ("", "..."):
-                assert line in source[at:], f"docs/equations.md quotes {file}: {line!r} is gone"
+                assert line in source[at:], f"{page.name} quotes {file}: {line!r} is gone"
                 at = source.index(line, at) + 1
 
 
@@ -147,15 +157,16 @@ def test_examples_run() -> None:
     assert done.failed == 0
 
 
-def test_mathematics_survives_markdown() -> None:
+@PER_DERIVED
+def test_mathematics_survives_markdown(page: Path) -> None:
     r"""Inline: a backslash before punctuation is eaten, a bar ends a table's cell."""
-    inline = re.findall(r"(?<![\w$`])\$([^$\n]+)\$(?![\w$])", re.sub(r"`[^`\n]*`", "", prose(PAGE)))
-    assert prose(PAGE).count("$") == 2 * len(inline)
+    inline = re.findall(r"(?<![\w$`])\$([^$\n]+)\$(?![\w$])", re.sub(r"`[^`\n]*`", "", prose(page)))
+    assert prose(page).count("$") == 2 * len(inline)
     for formula in inline:
         assert not re.search(r"\\[^A-Za-z]", formula), formula
         assert "|" not in formula, formula
         assert formula == formula.strip(), formula
-    blocks = ["\n".join(fence.lines) for fence in fences(PAGE) if fence.info == "math"]
+    blocks = ["\n".join(fence.lines) for fence in fences(page) if fence.info == "math"]
     for formula in [*inline, *blocks]:
         bare = re.sub(r"\\[{}]", "", formula)
         assert bare.count("{") == bare.count("}"), formula
