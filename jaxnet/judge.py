@@ -73,7 +73,7 @@ def judge(
             for part, (_, y) in parts.items()
         }
         for part, (_, y) in parts.items():
-            judge_best.add_propensities(summaries[part], p[part], y, data)
+            judge_best.add_propensities(summaries[part], p[part], y, data.schema)
         changed = {
             part: before_after(job.task.name, logits[part], y, temperature)
             for part, (_, y) in parts.items()

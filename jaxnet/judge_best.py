@@ -6,7 +6,7 @@ a part is measured: their metrics are there to be compared with those of the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,6 @@ from jaxnet.training.metrics.best import Ranked
 from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.thresholds import Decision
 
-MOST_TRAIN = 20_000  # training rows that are measured
 _WHY = "model.head: linear_blocks keeps no logits"
 
 
@@ -58,7 +57,7 @@ def judge(
         found[part] = _measured(job, fitted, x, y, part, poll)
     with at_once(poll):
         decision = decide(config, found["validation"].ranked)
-        inverse = inverse_propensities(data)
+        inverse = inverse_propensities(data.schema)
         summaries: dict[str, Any] = {}
         for part, (ranked, log_loss) in found.items():
             summaries[part] = {"rows": len(ranked.own), "metrics": {}, "undefined": {}}
@@ -78,9 +77,11 @@ def judge(
     return Judged(fitted.params, description(config, job, fitted, 1.0, decision), record)
 
 
-def add_propensities(summary: dict[str, Any], p: np.ndarray, y: np.ndarray, data: Dataset) -> None:
+def add_propensities(
+    summary: dict[str, Any], p: np.ndarray, y: np.ndarray, schema: Mapping[str, Any]
+) -> None:
     """PSP@k to the metrics of a dense head, where the training rows were sets of labels."""
-    inverse = inverse_propensities(data)
+    inverse = inverse_propensities(schema)
     if inverse is None or not len(y):
         return
     k = min(best_labels.BEST, p.shape[1])
@@ -96,11 +97,11 @@ def add_propensities(summary: dict[str, Any], p: np.ndarray, y: np.ndarray, data
     summary["undefined"] |= added["undefined"]
 
 
-def inverse_propensities(data: Dataset) -> np.ndarray | None:
+def inverse_propensities(schema: Mapping[str, Any]) -> np.ndarray | None:
     """1 / propensity of each label by its training rows; None where the rows are a table's."""
-    if data.schema.get("kind") != sparse_sets.KIND:
+    if schema.get("kind") != sparse_sets.KIND:
         return None
-    return best.inverse_propensities(*sparse_sets.counts_of(data.schema))
+    return best.inverse_propensities(*sparse_sets.counts_of(schema))
 
 
 def decide(config: Config, ranked: Ranked) -> Decision:
@@ -119,8 +120,8 @@ def _parts(data: Dataset) -> dict[str, tuple[Any, Any]]:
     arrays = (data.x_train, data.y_train, data.x_val, data.y_val, data.x_test, data.y_test)
     parts = dict(zip(PARTS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
     x, y = parts["train"]
-    if len(x) > MOST_TRAIN:
-        some = np.linspace(0, len(x) - 1, MOST_TRAIN).astype(np.int64)
+    if len(x) > best_labels.MOST_TRAIN:
+        some = np.linspace(0, len(x) - 1, best_labels.MOST_TRAIN).astype(np.int64)
         parts["train"] = _some(x, some), _some(y, some)
     return parts
 
@@ -143,13 +144,6 @@ def _measured(
     targets = sparse_job.targets(job.task, sets, job.program.head)
     losses = best_labels.losses(job.program, fitted.params, inputs, targets, poll)
     refuse_not_finite(fitted, {part: np.column_stack([found.logits, losses])})
-    p = probabilities(found.logits)
+    p = best_labels.probabilities(found.logits)
     ranked = best.ranked(found.labels, p, sets.indptr, sets.indices, labels)
     return _Measured(ranked, float(losses.mean(dtype=np.float64)) / labels if len(x) else None)
-
-
-def probabilities(z: np.ndarray) -> np.ndarray:
-    """Sigmoid of logits, in float64."""
-    wide = np.asarray(z, np.float64)
-    e = np.exp(-np.abs(wide))
-    return np.where(wide >= 0, 1, e) / (1 + e)

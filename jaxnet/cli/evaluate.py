@@ -21,10 +21,14 @@ DATA holds labels as the training file did, in the same columns. Probabilities a
 decisions made as the run does it. An undefined metric is n/a (null in JSON), and the reason is
 given. Without DATA, the metrics that the run left in metrics.json are shown.
 
+Of a run on sparse rows DATA is XC text, or a sparse .npz file with its labels in another one,
+--labels FILE. Features and labels must be as many as in training.
+
 examples:
   jaxnet evaluate runs/adult
   jaxnet evaluate runs/adult adult_test.csv
   jaxnet evaluate runs/adult adult_test.csv --json
+  jaxnet evaluate runs/wiki X_test.npz --labels Y_test.npz
 """
 
 
@@ -34,13 +38,17 @@ def add_parser(subparsers: Any) -> None:
         "evaluate",
         help="measure a finished run on the labelled rows of a file",
         description="Measure a finished run on the labelled rows of a file.",
-        usage="jaxnet evaluate RUN [DATA] [--json] [--quiet]",
+        usage="jaxnet evaluate RUN [DATA [--labels FILE]] [--json] [--quiet]",
         epilog=_EPILOG,
     )
     add_words(
         parser,
         "RUN [DATA]",
-        "the directory of a run, and a .csv, .csv.gz, .parquet or .npz (X, y) file",
+        "the directory of a run, and a .csv, .csv.gz, .parquet or .npz (X, y) file; of a run on "
+        "sparse rows a .txt, .txt.gz (XC text) or sparse .npz file",
+    )
+    parser.add_argument(
+        "--labels", metavar="FILE", help="a sparse .npz file with the labels of sparse .npz rows"
     )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -51,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the metrics."""
     directory, *data = take_words(args, "RUN", more=1)
     if not data:
+        if args.labels is not None:
+            args.parser.error("--labels are those of a file of rows; name it before them: RUN DATA")
         metrics = metrics_left(directory)
         emit(_left_as_json(directory, metrics) if args.json else _left_as_text(directory, metrics))
         return 0
@@ -62,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     args.poll()  # from here on a signal is acted on where nothing is half done
     with shown(args.quiet) as progress:
-        found = evaluate_file(model, data[0], progress=progress, poll=args.poll)
+        found = evaluate_file(model, data[0], labels=args.labels, progress=progress, poll=args.poll)
     for warning in found.rows.warnings:
         note(f"warning: {warning}")
     show = found_as_json if args.json else found_as_text
@@ -97,11 +107,24 @@ def _left_as_text(directory: str, metrics: Mapping[str, Mapping[str, Any]]) -> s
     """The parts as columns; why a number is missing, below."""
     parts = {part: one for part, one in metrics.items() if part != "details"}
     lines = results_as_text(directory, {part: _numbers(one) for part, one in parts.items()})
-    said = []
+    alike: dict[str, list[str]] = {}
     for part, details in metrics.get("details", {}).items():
         undefined = details.get("undefined", {}) if isinstance(details, dict) else {}
-        said += [f"{part} {name}: {reason}" for name, reason in undefined.items()]
-    return _before_last(lines, said)
+        for said in _reasons(undefined):
+            alike.setdefault(said, []).append(part)
+    return _before_last(lines, [f"{', '.join(of)} {said}" for said, of in alike.items()])
+
+
+def _reasons(undefined: Mapping[str, Any]) -> list[str]:
+    """Why metrics are undefined, those of one reason on one line.
+
+    >>> _reasons({"mcc": "no rows", "f1": "no positives", "ece": "no rows"})
+    ['mcc, ece: no rows', 'f1: no positives']
+    """
+    alike: dict[str, list[str]] = {}
+    for name, reason in undefined.items():
+        alike.setdefault(str(reason), []).append(name)
+    return [f"{', '.join(names)}: {reason}" for reason, names in alike.items()]
 
 
 def _before_last(text: str, lines: Sequence[str]) -> str:
@@ -138,5 +161,4 @@ def found_as_json(directory: str, data: str, found: Evaluated) -> str:
 def found_as_text(directory: str, data: str, found: Evaluated) -> str:
     """The metrics of a file as a table, remarks on them below."""
     text = results_as_text(directory, {"data": found.metrics})
-    remarks = [f"{name}: {reason}" for name, reason in found.undefined.items()]
-    return _before_last(text, [*remarks, f"{found.rows.number:,} rows of {data}"])
+    return _before_last(text, [*_reasons(found.undefined), f"{found.rows.number:,} rows of {data}"])

@@ -19,16 +19,26 @@ the columns of the output:
                   labels: their names with the separator of the training data; where each label
                   had a column of 0 and 1, prediction(LABEL) holds 0 or 1
   p(CLASS)        the calibrated probability of each class or label, in nine digits
+with --top-k K, in place of the last:
+  label_1, p_1    the likeliest class or label and its probability, then the next, up to label_K
+                  and p_K. Several labels are one column 'prediction', always
+Runs that keep no logits (model.head: linear_blocks) always have these, 5 where K is not given, and
+are decided among the 100 likeliest labels of a row.
 An identifier with such a name keeps it, and ours gets an underscore behind it. In CSV, text that a
 spreadsheet would run as a formula is written with ' before it.
 
 DATA needs the columns of training, in any order. Categories that training did not see, cells that
 are missing where none was in training, and columns that are not used are counted on standard error.
+Of a run on sparse rows DATA is XC text, whose first line may be missing and whose labels are passed
+over, or a sparse .npz file. Labels are written by name where training had data.label_names, else by
+number; several with a comma between them.
 
 examples:
   jaxnet predict runs/adult new.csv --output predictions.csv
   jaxnet predict runs/adult new.parquet --output predictions.parquet --overwrite
   jaxnet predict runs/adult new.csv.gz | head
+  jaxnet predict runs/letters new.csv --top-k 3 --output predictions.csv
+  jaxnet predict runs/wiki new.txt.gz --top-k 10 --output predictions.parquet
 """
 
 
@@ -38,11 +48,21 @@ def add_parser(subparsers: Any) -> None:
         "predict",
         help="predict the rows of a file with a finished run",
         description="Predict every row of a file, whatever its size, with a finished run.",
-        usage="jaxnet predict RUN DATA [--output FILE] [--overwrite] [--quiet]",
+        usage="jaxnet predict RUN DATA [--top-k K] [--output FILE] [--overwrite] [--quiet]",
         epilog=_EPILOG,
     )
     add_words(
-        parser, "RUN DATA", "the directory of a run, and a .csv, .csv.gz, .parquet or .npz (X) file"
+        parser,
+        "RUN DATA",
+        "the directory of a run, and a .csv, .csv.gz, .parquet or .npz (X) file; of a run on "
+        "sparse rows a .txt, .txt.gz (XC text) or sparse .npz file",
+    )
+    parser.add_argument(
+        "--top-k",
+        metavar="K",
+        type=int,
+        help="the K likeliest classes or labels of each row instead of all: 1 to their number, at "
+        "most 100 (default of runs that keep no logits: 5)",
     )
     parser.add_argument(
         "--output",
@@ -70,7 +90,13 @@ def run(args: argparse.Namespace) -> int:
     args.poll()  # from here on a signal is acted on where nothing is half done
     with shown(args.quiet or mixed) as progress:
         done = predict_file(
-            model, data, args.output, overwrite=args.overwrite, progress=progress, poll=args.poll
+            model,
+            data,
+            args.output,
+            top_k=args.top_k,
+            overwrite=args.overwrite,
+            progress=progress,
+            poll=args.poll,
         )
     for warning in done.rows.warnings:
         note(f"warning: {warning}")

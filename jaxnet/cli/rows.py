@@ -20,9 +20,11 @@ def prepared(directory: str, data: str) -> Model:
     from jaxnet.outputs import run_directory
 
     run_directory.open_existing(directory)
-    from jaxnet.data import readers
+    from jaxnet.data import readers, xc_reader
 
-    if not data.lower().endswith(".npz"):
+    if xc_reader.is_xc(data):
+        xc_reader.existing_file(data)
+    elif not data.lower().endswith(".npz"):
         readers.existing_file(data)
 
     # Imports jax, so only where there is something to do.

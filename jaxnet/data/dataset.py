@@ -168,16 +168,26 @@ def from_tables(
     return build(given, settings)
 
 
-def encoder(schema: Mapping[str, Any]) -> Ready:
-    """A schema made ready, for `encode_frame` on one piece of a table after another."""
-    return new_rows.ready(schema)
+def encoder(schema: Mapping[str, Any]) -> Ready | sparse_sets.Ready:
+    """A schema made ready, for `encode_frame` on one piece of a table after another.
+
+    Raises DataError if it is of an older version; DataError, KeyError or ValueError if damaged.
+    """
+    if "kind" not in schema:
+        return new_rows.ready(schema)
+    if schema["kind"] != sparse_sets.KIND:
+        raise ValueError(f"kind is {schema['kind']!r}, not {sparse_sets.KIND!r}")
+    return sparse_sets.ready(schema)
 
 
-def encode_frame(schema: Mapping[str, Any] | Ready, x: Any, *, what: str = "X") -> Encoded:
+def encode_frame(
+    schema: Mapping[str, Any] | Ready | sparse_sets.Ready, x: Any, *, what: str = "X"
+) -> Encoded | sparse_sets.Encoded:
     """New rows as inputs of the network that was trained with this schema, and what was odd.
 
     x: a Frame or a data frame, by name in any order; a Table or an array (n, d), by place. Each
-    row is encoded by itself: pieces of a table give the pieces of the result.
+    row is encoded by itself: pieces of a table give the pieces of the result. Where training had
+    sparse rows: SparseRows, a SciPy sparse matrix, or an array (n, d).
     Raises DataError: missing columns, words or infinities in numeric columns.
 
     >>> schema = from_frames(np.array([[1.0], [2.0], [3.0], [2.0]]), [0, 1, 0, 1], task="binary",
@@ -185,7 +195,9 @@ def encode_frame(schema: Mapping[str, Any] | Ready, x: Any, *, what: str = "X") 
     >>> encode_frame(schema, np.array([[2.0], [np.nan]]))
     Encoded(x=array([[0.], [0.]], dtype=float32), warnings=(), unseen={'x0': 1})
     """
-    known = schema if isinstance(schema, Ready) else new_rows.ready(schema)
+    known = schema if isinstance(schema, Ready | sparse_sets.Ready) else encoder(schema)
+    if isinstance(known, sparse_sets.Ready):
+        return sparse_sets.encode(known, x, what)
     return new_rows.encode(known, x, what)
 
 

@@ -36,6 +36,11 @@ class Ready(NamedTuple):
     schema: Mapping[str, Any]
     encoder: Encoder
 
+    @property
+    def width(self) -> int:
+        """Inputs of the network."""
+        return self.encoder.width
+
 
 def ready(schema: Mapping[str, Any]) -> Ready:
     """The schema made ready. Raises DataError if it is damaged, or of an older version."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,10 +55,14 @@ class Ready(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """x: inputs of the network. warnings: what is odd about the rows."""
+    """x: inputs of the network. warnings: what is odd about the rows.
+
+    unseen: nothing; columns without names have no cells unlike those of training.
+    """
 
     x: SparseRows
     warnings: tuple[str, ...]
+    unseen: Mapping[str, int] = MappingProxyType({})
 
 
 def is_sparse(path: str | Path) -> bool:
@@ -132,9 +137,27 @@ def encode(known: Ready, x: Any, what: str = "X") -> Encoded:
             f"{what}: expected {known.width} columns as in training, given {rows.columns}"
         )
     bare = int((sparse.counts(rows) == 0).sum())
-    said = (f"{what}: {bare:,} of {len(rows):,} rows have no features",) if bare else ()
     scaled = sparse.of_length_one(rows) if known.schema["scale"] == "unit" else rows
-    return Encoded(scaled, said)
+    return Encoded(scaled, tuple(f"{what}: {text}" for text in describe(bare, len(rows))))
+
+
+def describe(bare: int, rows: int) -> tuple[str, ...]:
+    """A sentence on the rows without features, if there are any.
+
+    >>> describe(1, 1000)
+    ('1 of 1,000 rows have no features',)
+    """
+    return (f"{bare:,} of {rows:,} rows have no features",) if bare else ()
+
+
+def names_of(schema: Mapping[str, Any]) -> list[Any]:
+    """The labels as results show them: by name, or by number where they have no names.
+
+    >>> names_of({"classes": [0, 1], "class_names": ["0", "1"]})
+    [0, 1]
+    """
+    names, labels = list(schema["class_names"]), list(schema["classes"])
+    return labels if names == [str(label) for label in labels] else names
 
 
 def as_rows(x: Any, what: str = "X") -> SparseRows:

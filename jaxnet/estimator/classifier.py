@@ -11,8 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
-from jaxnet.data import dataset
-from jaxnet.data.new_rows import describe
+from jaxnet.data import new_rows
 from jaxnet.errors import DataError, DataWarning, UserError
 from jaxnet.estimator import labels, rows, training
 from jaxnet.estimator.labels import Array
@@ -287,9 +286,9 @@ class JaxnetClassifier(ClassifierMixin, BaseEstimator):
     def _logits(self, X: Any) -> Array:
         found = self._fitted()
         x = rows.checked(self, X, reset=False)
-        known = dataset.encoder(found.schema)
-        encoded = dataset.encode_frame(known, x)
-        said = (*encoded.warnings, *describe(known, encoded.unseen, len(encoded.x)))
+        known = new_rows.ready(found.schema)
+        encoded = new_rows.encode(known, x)
+        said = (*encoded.warnings, *new_rows.describe(known, encoded.unseen, len(encoded.x)))
         if said:
             warnings.warn("; ".join(said), DataWarning, stacklevel=3)
         return training.logits(found, encoded.x)

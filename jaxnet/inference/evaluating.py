@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnet.data import arrays, dataset, readers
+from jaxnet import sparse_job
+from jaxnet.data import arrays, dataset, readers, sparse_sets
 from jaxnet.data.frame import Frame
 from jaxnet.data.labels import Labels
+from jaxnet.data.new_rows import Ready
 from jaxnet.data.places import nearest, values
 from jaxnet.errors import DataError
-from jaxnet.inference import pieces
+from jaxnet.inference import pieces, sets
 from jaxnet.inference.findings import Findings, Rows, summed_up
 from jaxnet.inference.model import Model, outputs
 from jaxnet.inference.pieces import Piece
@@ -43,6 +45,7 @@ def evaluate_file(
     model: Model,
     source: str | Path,
     *,
+    labels: str | Path | None = None,
     progress: Callable[[int, float], None] = lambda done, share: None,
     poll: Callable[[], None] = lambda: None,
 ) -> Evaluated:
@@ -50,7 +53,9 @@ def evaluate_file(
 
     Args:
         source: a .csv, .csv.gz or .parquet file with the columns of training, labels included, or
-            an .npz file with X and y (its test part, where it has one).
+            an .npz file with X and y (its test part, where it has one). Of a model of sparse rows:
+            XC text, or a sparse .npz file.
+        labels: a sparse .npz file with the labels of sparse .npz rows.
         progress: told after every piece the rows done and the share of the file.
         poll: called often; what it raises ends the work.
 
@@ -58,15 +63,63 @@ def evaluate_file(
         DataError: rows or labels cannot be used; names the line.
     """
     path = Path(source)
-    rows, labels = _arrays(model, path) if pieces.is_npz(path) else _table(model, path)
-    findings, p = Findings(), []
-    with pieces.ahead(rows, poll=poll) as each:
+    known, told = model.encoder, Told(progress, poll)
+    pieces.refuse_other_kind(known, path)
+    if isinstance(known, sparse_sets.Ready):
+        return _sparse(model, known, path, None if labels is None else Path(labels), told)
+    if labels is not None:
+        raise DataError(f"{labels}: labels in a file of their own belong to sparse .npz rows")
+    rows, own = _arrays(model, path) if pieces.is_npz(path) else _table(model, known, path)
+    measured = _whole if model.keeps_no_logits else _by_piece
+    return measured(model, rows, own, told)
+
+
+class Told(NamedTuple):
+    """Whom the work tells how far it is, and asks whether to go on."""
+
+    progress: Callable[[int, float], None]
+    poll: Callable[[], None]
+
+
+def _sparse(
+    model: Model, known: sparse_sets.Ready, path: Path, labels: Path | None, told: Told
+) -> Evaluated:
+    """Sparse rows are read as a whole, as training does."""
+    table, findings = sets.read(known, path, labels), Findings()
+    encoded = sparse_sets.encode(known, table.x, str(path))
+    findings.add(encoded)
+    findings.warnings.update(dict.fromkeys(table.notes))
+    assert table.labels is not None  # else it would have been refused
+    found = sets.measure(model, encoded.x, table.labels, **told._asdict())
+    return _evaluated(model, findings, found)
+
+
+def _whole(model: Model, rows: Iterator[Piece], own: Callable[[], Labels], told: Told) -> Evaluated:
+    """Of a head without logits inputs and labels are looked at together."""
+    findings = Findings()
+    x: list[Any] = []
+    with pieces.ahead(rows, poll=told.poll) as each:
         for piece in each:
-            p.append(outputs(model, piece.encoded.x, poll=poll))
+            x.append(piece.encoded.x)
             findings.add(piece.encoded)
-            progress(findings.rows, piece.share)
-    with at_once(poll):
-        true = labels()
+    with at_once(told.poll):
+        true = own()
+    findings.warnings.update(dict.fromkeys(true.warnings))
+    y = sparse_job.as_sets(true.targets)
+    return _evaluated(model, findings, sets.measure(model, np.concatenate(x), y, **told._asdict()))
+
+
+def _by_piece(
+    model: Model, rows: Iterator[Piece], own: Callable[[], Labels], told: Told
+) -> Evaluated:
+    findings, p = Findings(), []
+    with pieces.ahead(rows, poll=told.poll) as each:
+        for piece in each:
+            p.append(outputs(model, piece.encoded.x, poll=told.poll))
+            findings.add(piece.encoded)
+            told.progress(findings.rows, piece.share)
+    with at_once(told.poll):
+        true = own()
         findings.warnings.update(dict.fromkeys(true.warnings))
         found = summarise(
             model.task,
@@ -76,6 +129,10 @@ def evaluate_file(
             names=model.schema["class_names"],
             with_curves=False,
         )
+    return _evaluated(model, findings, found)
+
+
+def _evaluated(model: Model, findings: Findings, found: Mapping[str, Any]) -> Evaluated:
     return Evaluated(
         summed_up(model.encoder, findings),
         found["metrics"],
@@ -95,7 +152,7 @@ def _arrays(model: Model, path: Path) -> tuple[Iterator[Piece], Callable[[], Lab
     return rows, lambda: dataset.labels_of(model.schema, table)
 
 
-def _table(model: Model, path: Path) -> tuple[Iterator[Piece], Callable[[], Labels]]:
+def _table(model: Model, known: Ready, path: Path) -> tuple[Iterator[Piece], Callable[[], Labels]]:
     """The pieces of a table, and its labels once all have been read."""
     target = model.schema["target"]["columns"]
     names = readers.names(path)
@@ -103,9 +160,9 @@ def _table(model: Model, path: Path) -> tuple[Iterator[Piece], Callable[[], Labe
     kept: list[Frame] = []
 
     def rows() -> Iterator[Piece]:
-        wide = max(model.encoder.encoder.width, len(model.schema["classes"]))
+        wide = max(known.width, len(model.schema["classes"]))
         at_once = pieces.rows_at_once(len(names), wide)
-        for piece in pieces.of_table(path, model.encoder, at_once):
+        for piece in pieces.of_table(path, known, at_once):
             assert isinstance(piece.x, Frame)
             kept.append(piece.x._replace(columns=piece.x.columns.select(target)))
             yield piece

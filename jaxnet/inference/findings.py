@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from jaxnet.data import sparse, sparse_sets
 from jaxnet.data.new_rows import Encoded, Ready, describe
 
 
@@ -12,13 +13,16 @@ class Findings:
     """Remarks on one piece of a table after another, each said once; counts are added up."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows = self.bare = 0
         self.unseen: Counter[str] = Counter()
         self.warnings: dict[str, None] = {}
 
-    def add(self, found: Encoded) -> None:
+    def add(self, found: Encoded | sparse_sets.Encoded) -> None:
         """Take note of a piece."""
         self.rows += len(found.x)
+        if isinstance(found, sparse_sets.Encoded):
+            self.bare += int((sparse.counts(found.x) == 0).sum())
+            return
         self.unseen.update(found.unseen)
         self.warnings.update(dict.fromkeys(found.warnings))
 
@@ -37,8 +41,11 @@ class Rows(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def summed_up(known: Ready, findings: Findings) -> Rows:
+def summed_up(known: Ready | sparse_sets.Ready, findings: Findings) -> Rows:
     """The findings of all pieces."""
-    unseen = describe(known, findings.unseen, findings.rows)
-    said = (*findings.warnings, *unseen)
+    if isinstance(known, sparse_sets.Ready):
+        odd = sparse_sets.describe(findings.bare, findings.rows)
+    else:
+        odd = describe(known, findings.unseen, findings.rows)
+    said = (*findings.warnings, *odd)
     return Rows(findings.rows, dict(findings.unseen), said)

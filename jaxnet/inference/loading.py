@@ -183,6 +183,12 @@ def _check_schema(
     _need(known.width == said["sizes"][0], "the model has another number of inputs")
     mine = [list(pair) for pair in schema["embeddings"]]
     _need(mine == [list(pair) for pair in said.get("embeddings", ())], "other embeddings")
+    if sparse:
+        counts, rows = sparse_sets.counts_of(schema)
+        _need(
+            counts.shape == (len(classes),) and bool((counts >= 0).all()) and rows > 0,
+            "train_counts",
+        )
     target = schema["target"]
     _need(isinstance(schema["named"], bool), "named is neither true nor false")
     separator = target["separator"]

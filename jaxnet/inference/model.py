@@ -9,13 +9,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxnet.data import dataset
-from jaxnet.data.new_rows import Encoded, Ready, describe
-from jaxnet.errors import DataWarning
+from jaxnet.data import dataset, sparse, sparse_sets
+from jaxnet.data.new_rows import Ready, describe
+from jaxnet.data.places import values
+from jaxnet.data.sparse import SparseLabels
+from jaxnet.errors import DataWarning, UserError
+from jaxnet.inference import best
 from jaxnet.nn.embedding import Network
-from jaxnet.training import evaluate
-from jaxnet.training.epoch import network_options
+from jaxnet.training.evaluate import SMALL_BLOCK
 from jaxnet.training.metrics import decide
+
+_MOST = 1 << 28  # probabilities at once, of a head that keeps no logits
+
+
+class Top(NamedTuple):
+    """The k likeliest labels or classes of n rows, the likeliest first.
+
+    Attributes:
+        labels: (n, k), as `Model.classes` has them: as they were in the data.
+        probabilities: (n, k), calibrated, falling.
+    """
+
+    labels: np.ndarray
+    probabilities: Float[np.ndarray, "n k"]
 
 
 class Model(NamedTuple):
@@ -24,6 +40,11 @@ class Model(NamedTuple):
     Rows are a data frame (pandas, polars, an Arrow table, a dict of columns) or an array (n, d).
     Columns with names are looked up by them: their order is free, a missing one is an error, one
     that training did not have is a warning. An array has its columns in the order of training.
+    A model of sparse rows (XC text, sparse .npz files) takes SciPy sparse matrices and arrays, (n,
+    d) with the columns of training; its labels are numbers, as in those files.
+
+    A model of very many labels keeps no logits (`model.head: linear_blocks`): `top_k` has the
+    labels that matter. `predict_proba` is for few rows at once there.
 
     Attributes:
         params: of the network.
@@ -35,11 +56,11 @@ class Model(NamedTuple):
     params: Network
     description: dict[str, Any]
     schema: dict[str, Any]
-    encoder: Ready
+    encoder: Ready | sparse_sets.Ready
 
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.description["sizes"]))
-        return f"Model({self.task}, {sizes}, classes {self.schema['class_names']})"
+        return f"Model({self.task}, {sizes}, classes {values(self.schema['class_names'])})"
 
     @property
     def task(self) -> str:
@@ -56,6 +77,16 @@ class Model(NamedTuple):
         """From which probability on a class or label is predicted; None for the most likely one."""
         return self.description.get("thresholds")
 
+    @property
+    def keeps_no_logits(self) -> bool:
+        """Whether the last layer is only ever seen in blocks (`model.head: linear_blocks`)."""
+        return self.description.get("head") == "linear_blocks"
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether labels come as sets and not as columns: sparse rows, or very many labels."""
+        return self.keeps_no_logits or isinstance(self.encoder, sparse_sets.Ready)
+
     def predict_proba(self, x: Any) -> Float[np.ndarray, "n k"]:
         """Calibrated probabilities of each row of x, columns in the order of `classes`.
 
@@ -65,47 +96,78 @@ class Model(NamedTuple):
         Raises:
             DataError: a column is missing or holds words where training had numbers; an array of
                 another width; values that are infinite.
+            UserError: the model keeps no logits, and there are too many rows for all of them.
         """
-        return two_columns(self.task, outputs(self, self._encoded(x)))
+        encoded = self._encoded(x)
+        if self.keeps_no_logits:
+            return _all_probabilities(self, encoded)
+        return two_columns(self.task, outputs(self, encoded))
 
-    def predict(self, x: Any) -> np.ndarray:
+    def top_k(self, x: Any, k: int) -> Top:
+        """The k likeliest labels or classes of each row of x, with their probabilities.
+
+        Args:
+            x: rows, as of `predict_proba`.
+            k: from 1 to the number of labels or classes, at most 100.
+
+        Raises:
+            DataError: as `predict_proba`.
+            UserError: k is out of range, or the model is binary.
+        """
+        best.check(self, k)
+        found = best.best(self, self._encoded(x), k)
+        return Top(self.classes[found.codes], found.p)
+
+    def predict(self, x: Any) -> Any:
         """The class of each row as it was written in the data; multi-label: (n, K) of 0 and 1.
 
-        Decided by the run's own thresholds; raises as `predict_proba`.
+        Decided by the run's own thresholds; raises as `predict_proba`. Where training had sparse
+        rows, or where the model keeps no logits, the zeros and ones are a `scipy.sparse.csr_array`;
+        a model that keeps no logits decides among the 100 likeliest labels of a row.
         """
-        codes = decide(self.task, outputs(self, self._encoded(x)), self.thresholds)
+        encoded = self._encoded(x)
+        if self.has_sets:
+            decided = best.best(self, encoded, 1).decided
+            assert isinstance(decided, SparseLabels)
+            return sparse.to_scipy(decided).astype(np.int32)
+        codes = decide(self.task, outputs(self, encoded), self.thresholds)
         return codes if self.task == "multilabel" else self.classes[codes]
 
-    def _encoded(self, x: Any) -> np.ndarray:
+    def _encoded(self, x: Any) -> Any:
         """Inputs of the network; what is odd about the rows is one Python warning a call."""
-        found: Encoded = dataset.encode_frame(self.encoder, x)
-        said = (*found.warnings, *describe(self.encoder, found.unseen, len(found.x)))
+        found = dataset.encode_frame(self.encoder, x)
+        said = found.warnings
+        if isinstance(self.encoder, Ready):
+            said = (*said, *describe(self.encoder, found.unseen, len(found.x)))
         if said:
             warnings.warn("; ".join(said), DataWarning, stacklevel=3)
         return found.x
 
 
-def outputs(
-    model: Model, x: Float[np.ndarray, "n d"], *, poll: Callable[[], None] = lambda: None
-) -> np.ndarray:
+def outputs(model: Model, x: Any, *, poll: Callable[[], None] = lambda: None) -> np.ndarray:
     """Probabilities of encoded rows as the metrics take them: binary (n,), else (n, K).
 
     Args:
-        x: inputs of the network.
+        x: inputs of the network: (n, d), or `SparseRows`.
         poll: called before each block of rows; what it raises ends the prediction.
     """
-    said = model.description
-    network = network_options(said["activation"], said["parametrisation"], said["precision"])
-    p = evaluate.predict(
-        model.params,
-        x,
-        network=network,
-        task_name=model.task,
-        activation=said["output_activation"],
-        temperature=float(said.get("temperature", 1.0)),
-        poll=poll,
-    )
+    p = best.probabilities(model, x, poll)
     return p[:, 0] if model.task == "binary" else p
+
+
+def _all_probabilities(model: Model, x: Any) -> np.ndarray:
+    """Probabilities (n, K) of a head without logits, a few rows at a time."""
+    n, K = len(x), len(model.schema["classes"])
+    if n * K > _MOST:
+        raise UserError(
+            f"{n:,} rows have {n * K:,} probabilities of {K:,} labels; top_k(x, k) gives the "
+            f"likeliest labels alone, and predict_proba takes up to {_MOST // K:,} rows at once"
+        )
+    found = np.empty((n, K))
+    for start in range(0, n, SMALL_BLOCK):
+        part = best.part(x, start, start + SMALL_BLOCK)
+        found[start : start + SMALL_BLOCK] = best.probabilities(model, part)
+    return found
 
 
 def two_columns(task: str, p: np.ndarray) -> np.ndarray:

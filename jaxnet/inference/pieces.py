@@ -10,10 +10,13 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxnet.data import arrays, dataset, readers
+from jaxnet.data import arrays, dataset, readers, sparse, sparse_npz, sparse_sets, xc_reader
 from jaxnet.data.frame import Frame
 from jaxnet.data.new_rows import Encoded, Ready
+from jaxnet.data.sparse import SparseRows
+from jaxnet.data.sparse_entries import LARGEST
 from jaxnet.data.table import Array
+from jaxnet.errors import DataError
 
 _ROWS = 65_536  # of a piece, at most
 _CELLS = 1 << 22  # of a piece, at most: wide tables come in fewer rows at once
@@ -23,17 +26,33 @@ T = TypeVar("T")
 
 
 class Piece(NamedTuple):
-    """Some rows. x: a frame, or an array; encoded: inputs of the network; share: of the file that
-    is read by now."""
+    """Some rows. x: a frame, an array, or sparse rows; encoded: inputs of the network; share: of
+    the file that is read by now."""
 
-    x: Frame | Array
-    encoded: Encoded
+    x: Frame | Array | SparseRows
+    encoded: Encoded | sparse_sets.Encoded
     share: float
 
 
 def is_npz(path: str | Path) -> bool:
     """Whether a file holds arrays, by its name."""
     return Path(path).name.lower().endswith(".npz")
+
+
+def refuse_other_kind(known: Ready | sparse_sets.Ready, path: Path) -> None:
+    """Sparse rows are for runs on sparse rows, tables for runs on tables. Raises DataError."""
+    given = sparse_sets.is_sparse(path)
+    if not isinstance(known, sparse_sets.Ready):
+        if given:
+            raise DataError(
+                f"{path}: sparse rows, and the model was trained on a table or an array; give it "
+                "rows of that kind"
+            )
+    elif not given and not is_npz(path):
+        raise DataError(
+            f"{path}: the model was trained on sparse rows; give it XC text (.txt, .txt.gz) or a "
+            "sparse .npz file"
+        )
 
 
 def rows_at_once(columns: int, outputs: int) -> int:
@@ -45,7 +64,7 @@ def rows_at_once(columns: int, outputs: int) -> int:
     return max(_FEWEST, min(_ROWS, _CELLS // max(columns, outputs, 1)))
 
 
-def of_table(path: Path, known: Ready, rows: int) -> Iterator[Piece]:
+def of_table(path: Path, known: Ready | sparse_sets.Ready, rows: int) -> Iterator[Piece]:
     """The rows of a .csv, .csv.gz or .parquet file. Raises DataError with the line."""
     total = max(readers.count_hint(path).total, 1)
     done = [0]
@@ -57,13 +76,34 @@ def of_table(path: Path, known: Ready, rows: int) -> Iterator[Piece]:
         yield Piece(frame, dataset.encode_frame(known, frame), min(done[0] / total, 1.0))
 
 
-def of_array(x: Array, name: str, known: Ready, rows: int) -> Iterator[Piece]:
+def of_array(x: Array, name: str, known: Ready | sparse_sets.Ready, rows: int) -> Iterator[Piece]:
     """The rows of an array. Raises DataError that names the slice, and the row within it."""
     for start in range(0, max(len(x), 1), rows):
         part = x[start : start + rows]
         what = name if len(part) == len(x) else f"{name}[{start}:{start + len(part)}]"
         encoded = dataset.encode_frame(known, part, what=what)
         yield Piece(part, encoded, (start + len(part)) / max(len(x), 1))
+
+
+def of_sparse(path: Path, known: sparse_sets.Ready, rows: int) -> Iterator[Piece]:
+    """The rows of XC text, whose labels are passed over and whose first line may be missing, or of
+    a sparse .npz file. Raises DataError with the line."""
+    if not xc_reader.is_xc(path):
+        x = sparse_npz.read_features(path)
+        for start in range(0, len(x), rows):
+            part = sparse.part(x, start, start + rows)
+            encoded = sparse_sets.encode(known, part, str(path))
+            yield Piece(part, encoded, (start + len(part)) / len(x))
+        return
+    total, done = max(path.stat().st_size, 1), [0]
+
+    def told(amount: int) -> None:
+        done[0] = amount
+
+    without = xc_reader.assumed(known.width, LARGEST)
+    for table in xc_reader.stream(path, rows, progress=told, without=without):
+        encoded = sparse_sets.encode(known, table.x, str(path))
+        yield Piece(table.x, encoded, min(done[0] / total, 1.0))
 
 
 def features_of(path: Path) -> tuple[Array, str]:

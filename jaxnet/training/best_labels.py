@@ -15,6 +15,7 @@ from jaxnet.training import evaluate, head_step
 from jaxnet.training.epoch import Program
 
 BEST = 100  # labels a row that are looked at: no row is decided to have more
+MOST_TRAIN = 20_000  # training rows that are measured at the end of a run
 
 
 class BestLabels(NamedTuple):
@@ -55,12 +56,26 @@ def losses(
 ) -> np.ndarray:
     """The cross-entropy of each row, summed over its labels, without weights and smoothing, (n,).
 
+    Whatever block the program has, it is taken in blocks of the usual size: a model that is measured
+    again, without its program, gives the same numbers.
+
     Args:
         x, y: rows on the host, as `fit.Rows` has them.
     """
     run = _plain_losses(program)
     found = evaluate.over_blocks(lambda rows: (run(params, *rows),), (x, y), poll)
     return np.concatenate([np.zeros(0, np.float32), *(part for (part,) in found)])
+
+
+def probabilities(z: np.ndarray) -> np.ndarray:
+    """Sigmoid of logits, in float64.
+
+    >>> probabilities(np.float32([0, -800])).tolist()
+    [0.5, 0.0]
+    """
+    wide = np.asarray(z, np.float64)
+    e = np.exp(-np.abs(wide))
+    return np.where(wide >= 0, 1, e) / (1 + e)
 
 
 @lru_cache(maxsize=16)
@@ -79,7 +94,7 @@ def _ranker(network: tuple[tuple[str, Any], ...], k: int) -> Callable[..., Any]:
 
 @lru_cache(maxsize=16)
 def _plain_losses(program: Program) -> Callable[..., Any]:
-    call = head_step.call_of(program.loss, program.network, {}, program.block)
+    call = head_step.call_of(program.loss, program.network, {}, None)
 
     def plain(params: Network, x: Any, y: Any) -> Any:
         body, (W, b) = head_step.split(params)
