@@ -221,7 +221,7 @@ def first_state(config: Config, job: Job, data: Dataset) -> State:
     )
 
 
-def memory_needs(job: Job, data: Dataset) -> needs.Needs:
+def memory_needs(config: Config, job: Job, data: Dataset) -> needs.Needs:
     """What training the job on these rows takes, as far as it can be told beforehand."""
     return needs.estimate(
         job.program,
@@ -233,6 +233,8 @@ def memory_needs(job: Job, data: Dataset) -> needs.Needs:
         embeddings=job.embeddings,
         numeric=job.numeric,
         keeps_best=job.plan.stopping is not None,
+        sparse=sparse_job.held(data),
+        head_weights=config.model.head_weights,
     )
 
 

@@ -145,7 +145,7 @@ def _run(
     remarks = [*remarks, *_prepared(directory, config, job, data, earlier, calling)]
     if not resume:
         run_directory.claim(directory)
-    with recorded(directory, calling.command, earlier), _memory_in_words(job, data):
+    with recorded(directory, calling.command, earlier), _memory_in_words(config, job, data):
         fitted = _trained(directory, config, job, data, earlier, remarks, calling)
         with _resumable(directory):
             metrics = _judged(directory, config, job, data, fitted, seconds, calling)
@@ -230,7 +230,7 @@ def _ready(
             yield Remark("note", determinism.ask())
     enable_compilation_cache()
     yield from (Remark("warning", doubt) for doubt in selfcheck())
-    memory.check(memory_needs(job, data))
+    memory.check(memory_needs(config, job, data))
     if then is not None:
         for text in determinism.differences(then, determinism.facts()):
             calling.warn(text)
@@ -283,12 +283,12 @@ def _after_a_bad_step(directory: RunDirectory, config: Config) -> str:
 
 
 @contextmanager
-def _memory_in_words(job: Job, data: Dataset) -> Iterator[None]:
+def _memory_in_words(config: Config, job: Job, data: Dataset) -> Iterator[None]:
     """Where memory ends after all, say what took it and what to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        said = memory.translated(error, memory_needs(job, data))
+        said = memory.translated(error, memory_needs(config, job, data))
         if said is None:
             raise
         raise RunFailed(said) from error

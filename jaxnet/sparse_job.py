@@ -10,11 +10,12 @@ import numpy as np
 from jaxnet.config import Config
 from jaxnet.config.names import HEAD_METRICS
 from jaxnet.data import sparse
+from jaxnet.data.dataset import Dataset
 from jaxnet.data.sparse import SparseLabels, SparseRows
 from jaxnet.errors import UserError
 from jaxnet.nn.bags import Bags
 from jaxnet.nn.linear_heads import Sets
-from jaxnet.training import head_step
+from jaxnet.training import head_step, needs
 from jaxnet.training.tasks import Task, as_targets
 
 MANY_LABELS = 4096  # from here on logits cost more than the blocks do
@@ -114,3 +115,16 @@ def check_depth(config: Config, labels: int) -> None:
             f"training.early_stopping.metric: {stopping.metric} needs {k} labels, and there are "
             f"{labels}"
         )
+
+
+def held(data: Dataset) -> needs.Sparse | None:
+    """Bytes of the rows on the device; None for rows that are arrays."""
+    if not isinstance(data.x_train, SparseRows):
+        return None
+    return needs.Sparse(
+        *(_held(x, y) for x, y in ((data.x_train, data.y_train), (data.x_val, data.y_val)))
+    )
+
+
+def _held(x: SparseRows, y: SparseLabels) -> int:
+    return 4 * (2 * len(x.indices) + len(y.indices) + 2 * len(x) + 2)

@@ -16,6 +16,7 @@ import jax
 from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.linear_heads.tiles import tile_bytes
+from jaxnet.nn.mlp import Layer
 from jaxnet.nn.periodic import FREQUENCIES
 from jaxnet.training import evaluate
 from jaxnet.training import state as states
@@ -144,20 +145,20 @@ def estimate(
     moments, average = count(state.moments), count(state.average)
     best = parameters if validation_rows and keeps_best else 0
     inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
-    data, validation = rows * (per_row + row_weights), blocks * block
-    validation *= per_row + validation_weights
+    data = _FLOAT * rows * (per_row + row_weights)
+    validation = _FLOAT * blocks * block * (per_row + validation_weights)
     if sparse is not None:
-        data, validation, inputs = sparse.train / _FLOAT, sparse.validation / _FLOAT, sizes[1]
+        data, validation, inputs = sparse.train, sparse.validation, float(sizes[1])
     evaluated = min(block, validation_rows)
     looked_at = _logits(program, outputs)
     return Needs(
-        data=int(_FLOAT * (data + order)),
-        validation=int(_FLOAT * validation),
+        data=data + _FLOAT * order,
+        validation=validation,
         parameters=parameters,
         optimizer=moments,
         average=average,
         best=best,
-        gradients=(1 + doubled) * (parameters - _never_whole(program, state.params)),
+        gradients=_gradients(program, state.params, 1 + doubled),
         activations=int(_FLOAT * batch * (inputs + units * _per_unit(program))),
         logits=int(looked_at(batch, _per_output(program))),
         evaluation=int(
@@ -170,9 +171,14 @@ def estimate(
     )
 
 
-def _never_whole(program: Program, params: Network) -> int:
-    """Bytes of parameters whose gradient is never made as a whole."""
-    return count(params.layers[-1]) if program.head == "linear_blocks" else 0
+def _gradients(program: Program, params: Network, copies: int) -> int:
+    """Of linear_blocks the last layer's is never whole; of narrow weights there is a copy."""
+    if program.head != "linear_blocks":
+        return copies * count(params)
+    last = params.layers[-1]
+    assert isinstance(last, Layer)
+    narrow = last.W.dtype.itemsize < _FLOAT
+    return copies * (count(params) - count(last)) + (count(last) if narrow else 0)
 
 
 def _logits(program: Program, outputs: int) -> Callable[[int, float], float]:

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxnet.nn.bags import Bags
+from jaxnet.nn.linear_heads import Sets
 from jaxnet.outputs import checkpoint_file
 from jaxnet.training import epoch as epochs
 from jaxnet.training import evaluate
 from jaxnet.training import state as states
 from jaxnet.training.epoch import Program
-from jaxnet.training.needs import DEVICE, HOST, Needs, at_peak, count, estimate
+from jaxnet.training.needs import DEVICE, HOST, Needs, Sparse, at_peak, count, estimate
 from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.rows import in_blocks
 
@@ -73,6 +75,35 @@ def test_the_estimate_is_near_what_is_compiled(
     assert 0.5 < step / reserved.temp_size_in_bytes < 2
     in_all = reserved.argument_size_in_bytes + reserved.temp_size_in_bytes
     assert 0.5 < (held + step) / in_all < 2
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize(("labels", "hidden", "batch"), [(65_536, 64, 256), (500_000, 32, 64)])
+def test_sparse_rows_and_a_head_without_logits(
+    name: str, weights: str, labels: int, hidden: int, batch: int
+) -> None:
+    features, entries, positives, most = 5_000, 20, 5, 9
+    program = Program(LABELS, head="linear_blocks", batch_size=batch, optimizer=Optimizer(name))
+    sizes, shape = (features, hidden, labels), jax.ShapeDtypeStruct
+    held = Sparse(4 * ROWS * (2 * entries + positives + 2) + 8, 0)
+    needs = estimate(
+        program, sizes, task="multilabel", rows=ROWS, sparse=held, head_weights=weights
+    )
+    head = states.Head("linear_blocks", weights)
+    state = jax.eval_shape(lambda: begin(program, sizes, {"bag_spread": 1.0, "head": head}))
+    ends, whole = shape((ROWS + 1,), jnp.int32), jnp.int32
+    x = Bags(ends, shape((ROWS * entries,), whole), shape((ROWS * entries,), jnp.float32))
+    y = Sets(ends, shape((ROWS * positives,), whole), shape((most,), whole))
+    order = shape((epochs.steps_per_epoch(ROWS, batch), batch), whole)
+    run = epochs.compiled(program).lower(state, x, y, order, 0, None)
+    reserved = run.compile().memory_analysis()
+    known = needs.data + needs.parameters + needs.optimizer
+    assert known == pytest.approx(reserved.argument_size_in_bytes, abs=200)
+    step = needs.gradients + needs.activations + needs.logits
+    assert 0.5 < step / reserved.temp_size_in_bytes < 2
+    logits = 4 * batch * labels
+    assert needs.logits < 3 * logits / 8
 
 
 @pytest.mark.parametrize(
