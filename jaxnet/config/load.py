@@ -37,7 +37,8 @@ def load_config(
 
     Returns:
         The config, every default filled in. Relative paths start at the file's directory, and at
-        the working directory for a mapping.
+        the working directory for a mapping; that of a file in an override at the working directory
+        if the file is there, else as the others.
 
     Raises:
         ConfigError: every problem at once, as `file:line:column: key.path: what is wrong`.

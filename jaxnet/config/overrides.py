@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,11 @@ from jaxnet.config.source import Source, parse
 from jaxnet.errors import ConfigError
 
 OVERRIDE = Mark("override")
+FILES = {
+    *(("data", part) for part in ("train", "validation", "test", "label_names")),
+    *(("data", f"{part}_labels") for part in ("train", "validation", "test")),
+    ("data", "split", "file"),
+}
 _KEY = re.compile(r"[^\s=.\[\]]+(\.[^\s=.\[\]]+)*")
 
 
@@ -23,8 +29,26 @@ def apply(source: Source, overrides: Sequence[str] | Mapping[str, Any]) -> Sourc
     """
     result = Source(_copy(source.value), dict(source.marks), list(source.problems))
     for path, replacement in _read(overrides, result.problems):
-        _set(result, path, replacement)
+        _set(result, path, _from_here(path, replacement))
     return result
+
+
+def _from_here(path: KeyPath, source: Source) -> Source:
+    """The path of a file, as it was typed, from where it was typed, if the file is there.
+
+    Otherwise it starts where the config's own paths do.
+    """
+    value = source.value
+    if path in FILES and isinstance(value, str) and value and _is_file(value):
+        return source._replace(value=os.path.abspath(value))
+    return source
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:  # no name that a file can have
+        return False
 
 
 def _read(

@@ -120,3 +120,22 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
     assert load_config(BASE).task == "binary"
     with pytest.raises(ConfigError, match="no such file"):
         load_config("c.yaml")
+
+
+def test_a_file_of_an_override_is_looked_for_from_here_first(tmp_path, monkeypatch) -> None:
+    there, here = tmp_path / "configs", tmp_path / "here"
+    for folder, files in ((there, ("a.csv", "b.csv")), (here, ("a.csv",))):
+        folder.mkdir()
+        for name in files:
+            (folder / name).write_text("x,y\n1,0\n")
+    (there / "c.yaml").write_text("task: binary\ndata: {train: a.csv, target: y}\n")
+    monkeypatch.chdir(here)
+    for overrides, expected in (
+        ([], there / "a.csv"),
+        (["data.train=a.csv"], here / "a.csv"),
+        (["data.train=b.csv"], there / "b.csv"),
+        ({"data.train": "a.csv"}, here / "a.csv"),
+    ):
+        assert load_config(there / "c.yaml", overrides).train_path == expected
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(there / "c.yaml", ["data.train=c.csv"])
