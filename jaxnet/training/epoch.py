@@ -19,6 +19,7 @@ from jaxnet.nn import mlp
 from jaxnet.nn.bags import Bags, Drop
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
+from jaxnet.nn.precision import as_words, from_words
 from jaxnet.training import head_step, rows
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.engines import ENGINES
@@ -122,16 +123,19 @@ def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
         )
 
         def body(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
-            i, state, _ = carry
+            i, held, _ = carry
+            now = from_words(held, state)
             chosen = lax.dynamic_index_in_dim(order, i, keepdims=False)
             weights = (i * size + jnp.arange(size) < number).astype(jnp.float32)
             if row_weights is not None:
                 weights = weights * rows.pick(row_weights, chosen)
-            return i + 1, *step(program, state, rows.pick(x, chosen), rows.pick(y, chosen), weights)
+            picked = rows.pick(x, chosen), rows.pick(y, chosen)
+            after, finite = step(program, now, *picked, weights)
+            return i + 1, as_words(after), finite
 
-        carry = (first, state, jnp.bool_(True))
-        _, state, finite = lax.while_loop(lambda c: (c[0] < end) & c[2], body, carry)
-        return state, finite
+        carry = (first, as_words(state), jnp.bool_(True))
+        _, held, finite = lax.while_loop(lambda c: (c[0] < end) & c[2], body, carry)
+        return from_words(held, state), finite
 
     return run
 

@@ -17,16 +17,20 @@ from jax import lax
 from jaxtyping import Array
 
 from jaxnet.errors import UserError
-from jaxnet.nn import embedding, linear_heads, mlp
+from jaxnet.nn import bags, embedding, linear_heads, mlp
+from jaxnet.nn.bags import Bags
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.linear_heads import Head
+from jaxnet.nn.linear_heads.tiles import over
 from jaxnet.nn.mlp import Layer, Masks
+from jaxnet.nn.precision import as_words, from_words
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.finite import LARGE, all_finite
 from jaxnet.training.optimizer import Optimizer, Rates
 from jaxnet.training.rounding import rounded
 
 HEADS: Mapping[str, Head] = MappingProxyType({"multilabel_cross_entropy": linear_heads.multilabel})
+PART = 8192  # rows of a narrow array that are looked at in one go
 _STEEPEST = 2.0  # slope of an activation, at most: that of selu is 1.76
 
 
@@ -143,7 +147,15 @@ def update(
     Args:
         masks: of dropout, drawn; () for none.
         step: updates applied so far. seed: of the run; both key the rounding of narrow weights.
+
+    Raises:
+        UserError: the gradient is to be clipped by its norm, which is never known here.
     """
+    if optimizer.clip_norm is not None:
+        raise UserError(
+            "clip_norm needs the norm of the whole gradient, which a head that changes block by "
+            "block never has; leave it out, or use the head 'dense'"
+        )
     body, head = split(params)
     a, pull = jax.vjp(lambda body: call.hidden(body, batch.x, masks), body)
     good = _is_finite(call, body, head, batch, masks, a)
@@ -231,35 +243,67 @@ def _is_finite(
     dX = labels * W * most
     size = jnp.float32(1)
     for leaf in jax.tree.leaves(body):
-        if leaf.ndim > 1:
-            size = size * _STEEPEST * (1 + max(leaf.shape) * _largest(leaf))
+        terms = max(leaf.shape) if leaf.ndim > 1 else 1
+        size = size * (1 + _STEEPEST * terms * _largest(leaf))
     for mask in masks:
         size = size * (1 + _largest(mask))
     inputs = 1 + _largest_input(batch.x)
-    small = (logits < LARGE) & (reach * most * LARGE < jnp.inf) & (dX * size * inputs < 1e18)
+    small = (
+        (logits * labels * most < LARGE)
+        & (reach * most * LARGE < jnp.inf)
+        & (dX * size * inputs < 1e18)
+    )
     # NaN makes every comparison False: then the step is tried.
-    return lax.cond(small, lambda: jnp.bool_(True), lambda: _tried(call, body, head, batch, masks))
+    return lax.cond(
+        small,
+        lambda words: jnp.bool_(True),
+        lambda words: _tried(call, body, from_words(words, head), batch, masks, most),
+        as_words(head),
+    )
 
 
 def _largest(array: Array) -> Array:
-    """max |array|; as max and min, which the compiler vectorises (scripts/bench_heads.py)."""
+    """max |array|; as max and min, which the compiler vectorises (scripts/bench_heads.py).
+
+    Of bfloat16 part by part: the compiler would widen all of it.
+    """
     if not array.size:
         return jnp.float32(0)
-    rows = array.reshape(array.shape[0], -1).astype(jnp.float32)
-    return jnp.maximum(jnp.max(jnp.max(rows, axis=0)), -jnp.min(jnp.min(rows, axis=0)))
+    rows = array.reshape(array.shape[0], -1)
+    size = len(rows) if rows.dtype == jnp.float32 else PART
+    return over(
+        len(rows),
+        size,
+        lambda span, most: jnp.maximum(most, _largest_of(span.of(rows))),
+        jnp.float32(0),
+    )
+
+
+def _largest_of(rows: Array) -> Array:
+    wide = rows.astype(jnp.float32)
+    return jnp.maximum(jnp.max(jnp.max(wide, axis=0)), -jnp.min(jnp.min(wide, axis=0)))
 
 
 def _largest_input(x: Any) -> Array:
-    values = getattr(x, "values", x)
-    return _largest(jnp.asarray(values))
+    if isinstance(x, Bags):  # of the rows of this batch: there may be millions of others
+        return bags.over_entries(
+            x, lambda most, row, feature, value: jnp.maximum(most, _largest(value)), jnp.float32(0)
+        )
+    return _largest(jnp.asarray(x))
 
 
-def _tried(call: Call, body: Network, head: Layer, batch: Batch, masks: Masks) -> Array:
-    """Loss and gradients in all but the head, whose own gradient is at most max |a| a weight."""
+def _tried(
+    call: Call, body: Network, head: Layer, batch: Batch, masks: Masks, most: Array
+) -> Array:
+    """Loss and gradients in all but the head; its own is at most max |a|, times what labels weigh.
+
+    Args:
+        most: what a label weighs at most.
+    """
 
     def total(body: Network) -> tuple[Array, Array]:
         a = call.hidden(body, batch.x, masks)
         return call.head.sum(a, *head, batch.y, weights=batch.shares, **call.keywords), a
 
     (value, a), gradients = jax.value_and_grad(total, has_aux=True)(body)
-    return jnp.isfinite(value) & all_finite(gradients) & all_finite(a)
+    return jnp.isfinite(value) & all_finite(gradients) & all_finite(most * a.astype(jnp.float32))

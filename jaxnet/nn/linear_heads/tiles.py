@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnet.nn.linear_heads.varying import zeros
-from jaxnet.nn.precision import wide_type
+from jaxnet.nn.precision import as_words, from_words, wide_type
 
 # Measured on two cores (bench_heads.py): 1 to 2 MiB stay in the caches, 8 MiB cost a tenth more.
 CPU_TILE_BYTES = 2 * 2**20
@@ -75,7 +75,8 @@ class Span(NamedTuple):
         """These places of the array; all of them without a copy."""
         if self.length == array.shape[axis]:
             return array
-        return lax.dynamic_slice_in_dim(array, self.start, self.length, axis)
+        part = lax.dynamic_slice_in_dim(as_words(array), self.start, self.length, axis)
+        return from_words(part, array)
 
     def put(self, array: Array, part: Array) -> Array:
         """The array with these places of its first axis replaced."""

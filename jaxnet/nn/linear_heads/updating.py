@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jaxnet.errors import UserError
 from jaxnet.nn.linear_heads.tiles import Plan, Span, Sweep, Tile, sweep
 from jaxnet.nn.linear_heads.varying import axes_of, zeros
-from jaxnet.nn.precision import wide_type
+from jaxnet.nn.precision import as_words, from_words, wide_type
 
 # change :: (first label, block of the parts, (dW, db) of it) -> the block as it shall be
 Change: TypeAlias = Callable[[Any, Any, tuple[Array, Array]], Any]
@@ -74,20 +74,23 @@ def run(
     # Of one shard of the rows dW is a part of the sum; W is the same in all of them.
     summed = tuple(sorted(axes_of(x) - axes_of(W)))
 
+    def block_of(held: Any, labels: Span) -> Any:
+        return from_words(jax.tree.map(labels.of, held), parts)
+
     def read(held: Any, labels: Span) -> tuple[Array, Array]:
-        W, b, *_ = jax.tree.leaves(held)
-        return labels.of(W), labels.of(b)
+        W, b, *_ = jax.tree.leaves(block_of(held, labels))
+        return W, b
 
     def write(held: Any, labels: Span, dW: Array, db: Array) -> Any:
-        block = jax.tree.map(labels.of, held)
+        block = block_of(held, labels)
         found = lax.psum((dW, db), summed) if summed else (dW, db)
         # A branch is a program of its own, made before anything is written. What two parts read
         # would otherwise be read while it is written, and the compiler would copy the whole.
         changed = lax.cond(
             when, lambda block, found: change(labels.start, block, found), _unchanged, block, found
         )
-        return jax.tree.map(labels.put, held, changed)
+        return jax.tree.map(labels.put, held, as_words(changed))
 
-    start = Sweep(parts, zeros(x.shape, wide_type(x.dtype), x, W), losses)
+    start = Sweep(as_words(parts), zeros(x.shape, wide_type(x.dtype), x, W), losses)
     done = sweep(plan, x, factor, tile, read, write, start, W.shape[0])
-    return done.x, done.held, done.losses
+    return done.x, from_words(done.held, parts), done.losses
