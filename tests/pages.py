@@ -100,4 +100,5 @@ def as_installed(command: str) -> str:
     True
     """
     command = re.sub(r"^scripts/train\b", ".venv/bin/jaxnet train", command)
+    command = command.replace("python scripts/", f"python {ROOT}/scripts/")
     return command.replace(".venv/bin/", f"{BIN}/")

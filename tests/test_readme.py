@@ -21,6 +21,7 @@ def test_the_readme_runs(tmp_path, environment) -> None:
     assert number == sum(block.kind in ("sh", "python") for block in pages.blocks(README)) > 8
     assert (tmp_path / "runs/patients/report.html").is_file()
     assert (tmp_path / "predictions.csv").is_file()
+    assert (tmp_path / "best.csv").is_file()
 
 
 def test_the_scripts_are_there() -> None:
