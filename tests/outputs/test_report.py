@@ -363,3 +363,41 @@ def _leaves(value: dict[str, Any]) -> list[tuple[str, ...]]:
 def test_curves_of_any_length(epochs: list[dict[str, Any]]) -> None:
     found = without_curves(records("binary", TASKS["binary"]))._replace(epochs=epochs)
     assert NOT_DRAWN not in Page(report.render(found)).shown
+
+
+def _by_the_best() -> Records:
+    """A run whose head keeps no logits: of each row the best labels are known, and no curve."""
+    found = records("multilabel", TASKS["multilabel"])
+    parts = {}
+    for part, summary in found.evaluation["parts"].items():
+        unknown = dict.fromkeys(("roc_auc", "pr_auc", "mcc", "ece"), "needs all outputs")
+        known = {**summary["metrics"], **dict.fromkeys(unknown), "psp_at_1": 0.25, "psp_at_3": 0.5}
+        parts[part] = {"rows": summary["rows"], "metrics": known, "undefined": unknown}
+    decision = {"rule": "threshold", "tuned_for": "f1", "threshold": 0.0343}
+    reasons = {"importance": {"reason": "no names"}, "proof": {"reason": "no logits"}}
+    return found._replace(evaluation={"parts": parts, "decision": decision, **reasons})
+
+
+def test_a_model_that_is_known_by_the_best_labels_alone() -> None:
+    found = _by_the_best()
+    page = Page(report.render(found))
+    assert NOT_DRAWN not in page.shown
+    share = found.evaluation["parts"]["test"]["metrics"]["precision_at_1"]
+    said = f"The likeliest label of a row is one of its own for {100 * share:.1f} % of the rows."
+    assert said.replace(".0 %", " %") in _plain(found).replace(".0 %", " %")
+    assert "A label is decided from a probability of 0.0343 up, which has the best F1" in page.shown
+    assert "PSP at 3" in page.shown
+    table, _, reasons = page.shown.partition("Undefined, or not over everything")
+    for title in ("ROC-AUC", "MCC", "ECE"):
+        assert title not in table.partition("Metrics of each part")[2]
+        assert title in reasons
+    assert "needs all outputs" in reasons
+    assert page.ids["decisions"] == 1
+    assert not any(page.ids[key] for key in ("ranking", "calibration", "threshold"))
+
+
+def test_a_metric_that_one_part_has_stays_in_the_table() -> None:
+    found = _by_the_best()
+    found.evaluation["parts"]["validation"]["metrics"]["mcc"] = 0.125
+    table = Page(report.render(found)).shown.partition("Undefined, or not over everything")[0]
+    assert "MCC" in table.partition("Metrics of each part")[2]

@@ -41,11 +41,23 @@ def section_decisions(records: Records) -> Html | None:
     parts.append(_one_by_one(summary.get("per_class"), "class", "rows"))
     parts.append(_one_by_one(summary.get("per_label"), "label", "positives"))
     if not any(parts):
-        return None
+        return _without_tables(records)
     lead = f"Decisions on the {words.part(records.part)} rows. {_rule(records)}"
     if not matrix and summary.get("per_class"):
         lead += " With so many classes there is no confusion matrix."
     return section("decisions", "Right and wrong", lead, *parts)
+
+
+def _without_tables(records: Records) -> Html | None:
+    """The rule alone, of a model whose labels are too many to be shown one by one."""
+    chosen = mapping(records.evaluation.get("decision"))
+    if records.task != "multilabel" or not is_number(chosen.get("threshold")):
+        return None
+    lead = f"A label is decided from a probability of {chosen['threshold']:.3g} up"
+    if chosen.get("tuned_for") == "f1":
+        lead += ", which has the best F1 over the pairs of the validation rows"
+    lead += ". There is no table of the labels: only the likeliest of each row are looked at."
+    return section("decisions", "Right and wrong", lead)
 
 
 def _rule(records: Records) -> str:

@@ -26,6 +26,8 @@ _TILES = {
     "multiclass": ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "ece"),
     "multilabel": ("micro_f1", "macro_f1", "subset_accuracy", "pr_auc", "log_loss", "ece"),
 }
+# Of a model whose outputs are not known as a whole: how good the best labels of a row are.
+_OF_BEST = ("precision_at_1", "precision_at_5", "ndcg_at_5", "psp_at_5", "micro_f1", "log_loss")
 _SHARES = {"accuracy", "subset_accuracy"}
 
 
@@ -80,7 +82,8 @@ def verdict(records: Records, bar: Baseline) -> Html:
         else (f"On the {words.part(part)} rows")
     )
     if records.task == "multilabel":
-        return _by_log_loss(where, scores.get("log_loss"), bar)
+        said = _by_log_loss(where, scores.get("log_loss"), bar)
+        return join([said, _of_likeliest(records)])
     accuracy = scores.get("accuracy")
     if not is_number(accuracy):
         return join([where, " the share of right decisions is not known."])
@@ -126,9 +129,24 @@ def _by_log_loss(where: str, loss: object, bar: Baseline) -> Html:
     return join([text])
 
 
+def _of_likeliest(records: Records) -> str:
+    """In words how often the likeliest label is right, where that is what is known of a model."""
+    share = records.scores(records.part).get("precision_at_1")
+    if not _is_of_best(records) or not is_number(share):
+        return ""
+    return f" The likeliest label of a row is one of its own for {percent(share)} of the rows."
+
+
+def _is_of_best(records: Records) -> bool:
+    """Whether only the best labels of each row are known, so that no curve has an area."""
+    scores = records.scores(records.part)
+    return is_number(scores.get("precision_at_1")) and not is_number(scores.get("pr_auc"))
+
+
 def _tiles(records: Records, bar: Baseline) -> Html | None:
     scores = records.scores(records.part)
     keys = _TILES.get(records.task) or tuple(scores)[:6]
+    keys = _OF_BEST if _is_of_best(records) else keys
     rows = records.summary(records.part).get("rows")
     shown = [_tile(key, scores[key], rows, bar) for key in keys if key in scores]
     if not shown:

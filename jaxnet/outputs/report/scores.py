@@ -9,13 +9,13 @@ from jaxnet.outputs.report.reading import Records, mapping
 
 
 def section_scores(records: Records) -> Html | None:
-    """A row a metric, a column a part of the data."""
+    """A row a metric, a column a part of the data; what no part has is in the list below."""
     parts = [part for part in words.PARTS if records.scores(part)]
     if not parts:
         return None
     aliases = words.ALIASES.get(records.task, set())
     every = dict.fromkeys(key for part in parts for key in records.scores(part))
-    keys = [key for key in every if key not in aliases]
+    keys = [key for key in every if key not in aliases and not _is_explained(records, parts, key)]
     rows = [
         (
             join([words.metric(key).title, _meaning(key)]),
@@ -34,6 +34,15 @@ def section_scores(records: Records) -> Html | None:
         "training column far ahead of it is a sign of overfitting.",
         table("Metrics of each part of the data", columns, rows),
         _remarks(records, parts),
+    )
+
+
+def _is_explained(records: Records, parts: list[str], key: str) -> bool:
+    """Whether no part has the metric, and the list below the table says why."""
+    return all(
+        records.scores(part).get(key) is None
+        and key in mapping(records.summary(part).get("undefined"))
+        for part in parts
     )
 
 

@@ -72,6 +72,11 @@ _RANKED = {
         "nDCG at {}",
         "how near the order of the {} likeliest labels comes to the best: 1",
     ),
+    r"psp_at_(\d+)": (
+        "PSP at {}",
+        "precision at {} where a label counts more the fewer training rows have it (propensity "
+        "scored), divided by the most it could be",
+    ),
 }
 
 
