@@ -13,7 +13,7 @@ import numpy as np
 from jaxnet import resume
 from jaxnet.config import Config
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import RunDirectoryError
+from jaxnet.errors import RunDirectoryError, UserError
 from jaxnet.job import Job, file_rows, first_state, plan_job
 from jaxnet.outputs import checkpoints, records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
@@ -62,13 +62,18 @@ def debug(
 
     Raises:
         RunDirectoryError: no run, or none of its steps was NaN or infinite.
-        UserError: the config or the data are not those of the run any more.
+        UserError: the config or the data are not those of the run any more, or the run has sparse
+            rows or a head that keeps no logits, whose steps are not replayed.
     """
     run = run_directory.open_existing(directory)
     failed = _failed_steps(run)
     config = resume.load_recorded(run)
+    if config.is_sparse:
+        raise _not_replayed(run, "sparse rows", failed[0])
     data = load_data(config)
     job = plan_job(config, data)
+    if job.program.head == "linear_blocks":
+        raise _not_replayed(run, "a head that keeps no logits", failed[0])
     poll()
     newest = resume.find(run, warn)
     resume.check(run, config, data, newest)
@@ -80,6 +85,16 @@ def debug(
         # A step that was left out is why, where it was the finished model that was not finite.
         found.append(_debugged(run, config, job, data, failed[1], poll))
     return next((each for each in found if each.finding.operation is not None), found[0])
+
+
+def _not_replayed(run: RunDirectory, what: str, step: int) -> UserError:
+    """What to do where a step is not run one operation at a time."""
+    return UserError(
+        f"{run.path}: steps of runs with {what} are not replayed. Step {step:,} was not finite; "
+        f"{run.status.name} and {run.events.name} name its rows, as far as they are known. Try a "
+        "lower optimizer.learning_rate, data.scale=unit (sparse rows) or robust (tables), or "
+        "training.on_nan=skip, which goes on after such a step"
+    )
 
 
 def _debugged(

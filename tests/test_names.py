@@ -24,7 +24,7 @@ def test_gradients():
 
 def test_data():
     assert set(names.BUILTIN_SOURCES) == set(builtin.BUILTIN_SOURCES)
-    assert set(names.SCALES) == set(encoding.HOWS)
+    assert set(names.SCALES) == {*encoding.HOWS, "unit"}  # unit is of sparse rows
     assert names.COLUMN_KINDS == columns.KINDS
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxnet.cli.config_text import WIDTH, as_yaml, comment, path_from, shell, shown, stem_of
 from jaxnet.cli.output import emit, note
 from jaxnet.cli.parser import add_words, take_words
 from jaxnet.errors import UserError
@@ -20,23 +19,22 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 What is guessed is marked as guessed, with the reason: read those lines. The labels are counted in
-all rows; the columns of a table are described by its first 65,536.
+all rows; the columns of a table are described by its first 65,536. Of XC text the settings for very
+many labels are written from 1,000 labels on.
 
 examples:
   jaxnet config init rows.csv
   jaxnet config init rows.csv --target income --output income.yaml
   jaxnet config init films.csv --target genres --task multilabel
   jaxnet config init scenes.csv --target beach --target urban
+  jaxnet config init train.txt.gz --output wiki.yaml
 """
-_WIDTH = 100
 _COMMENTS = 34  # where comments begin that stand behind a key
 _COLUMNS = 150  # described, at most
 _CLASSES = 20
-_NAME = 30  # letters of a name in the list of columns
 _UNEVEN = 3  # times the rows of the smallest class
 _RARE = 0.1  # share of rows that have a label
 _FEW_HELD = 50  # validation rows
-_SUFFIXES = (".csv.gz", ".csv", ".parquet", ".npz")
 
 
 def add_parser(parts: Any) -> None:
@@ -48,7 +46,11 @@ def add_parser(parts: Any) -> None:
         usage="jaxnet config init DATA [--target COLUMN ...] [--task TASK] [--output FILE]",
         epilog=_EPILOG,
     )
-    add_words(parser, "DATA", "a .csv, .csv.gz, .parquet or .npz file")
+    add_words(
+        parser,
+        "DATA",
+        "a .csv, .csv.gz, .parquet or .npz file, or XC text (.txt, .txt.gz)",
+    )
     parser.add_argument(
         "--target",
         metavar="COLUMN",
@@ -72,19 +74,33 @@ def run(args: argparse.Namespace) -> int:
     if output is not None:
         _refuse_output(output)
 
+    from jaxnet.data import sparse_sets
+
+    if sparse_sets.is_sparse(data):
+        from jaxnet.cli import config_init_sparse
+
+        lines = config_init_sparse.lines(Path(data), args.target, args.task, output)
+        _tell(output, "".join(f"{line}\n" for line in lines), "multilabel")
+        return 0
+
     from jaxnet.data.look import look
 
     found = look(data, target=args.target, task=args.task)
     text = "".join(f"{line}\n" for line in _lines(found, output))
-    if output is None:
-        emit(text)
-    else:
-        _write(output, text)
-        emit(f"{output}: task {found.task.name}; next: jaxnet config check {_shell(output)}")
+    _tell(output, text, found.task.name)
     for what, why in (("target", found.choice.why), ("task", found.task.why)):
         if why is not None:
             note(f"guessed: {what} {_said(found, what)}: {why}")
     return 0
+
+
+def _tell(output: Path | None, text: str, task: str) -> None:
+    """Print the config, or write it and say what is next."""
+    if output is None:
+        emit(text)
+        return
+    _write(output, text)
+    emit(f"{output}: task {task}; next: jaxnet config check {shell(output)}")
 
 
 def _refuse_output(output: Path) -> None:
@@ -119,7 +135,7 @@ def _said(found: Look, what: str) -> str:
     if what == "task":
         return found.task.name
     columns = found.choice.target.columns
-    return ", ".join(map(_shown, columns[:5])) + (", ..." if len(columns) > 5 else "")
+    return ", ".join(map(shown, columns[:5])) + (", ..." if len(columns) > 5 else "")
 
 
 def _lines(found: Look, output: Path | None) -> Iterator[str]:
@@ -128,11 +144,11 @@ def _lines(found: Look, output: Path | None) -> Iterator[str]:
     yield ""
     yield from _guessed(f"task: {found.task.name}", found.task.why)
     yield "data:"
-    yield f"  train: {_yaml(_path(found.path, output))}"
+    yield f"  train: {as_yaml(path_from(found.path, output))}"
     yield from _target(found)
     ids = [column for column in found.columns if column.kind == "id"]
     if ids:
-        yield from _comment(
+        yield from comment(
             "guessed: no features, see their lines below. Predictions keep them. A column that "
             "means something: take it out here.",
             "  ",
@@ -147,21 +163,21 @@ def _lines(found: Look, output: Path | None) -> Iterator[str]:
 
 def _head(found: Look, output: Path | None) -> Iterator[str]:
     """What to type next, and how to read the rest."""
-    stem = _stem(found.path)
+    stem = stem_of(found.path)
     config = f"{stem}.yaml" if output is None else str(output)
-    run = _shell(f"runs/{stem}")
+    run = shell(f"runs/{stem}")
     number = len(found.columns) + (len(found.choice.target.columns) if _is_table(found) else 0)
     ending = found.path.name[len(stem) :].lower()
-    first = "Then" if output is not None else f"Save this as {_shown(config)}, then"
-    yield f"# {_shown(found.path.name)}: {found.rows:,} rows, {number:,} columns."
+    first = "Then" if output is not None else f"Save this as {shown(config)}, then"
+    yield f"# {shown(found.path.name)}: {found.rows:,} rows, {number:,} columns."
     yield f"# {first} type:"
     yield "#"
-    yield f"#   jaxnet config check {_shell(config)}"
-    yield f"#   jaxnet train {_shell(config)} --run-dir {run}"
+    yield f"#   jaxnet config check {shell(config)}"
+    yield f"#   jaxnet train {shell(config)} --run-dir {run}"
     yield f"#   jaxnet evaluate {run} LABELLED{ending}"
     yield f"#   jaxnet predict {run} NEW{ending} --output predictions.csv"
     yield "#"
-    yield from _comment(
+    yield from comment(
         "Training leaves report.html in the run directory. Lines marked 'guessed' are guesses: "
         "read them. Every other key has a default, and 'jaxnet config show' lists them."
     )
@@ -171,36 +187,36 @@ def _target(found: Look) -> Iterator[str]:
     columns, separator = found.choice.target
     if not _is_table(found):
         if columns != ("y",):
-            yield f"  target: {_yaml(columns[0])}"
+            yield f"  target: {as_yaml(columns[0])}"
     elif separator is not None:
-        pair = f"{{column: {_yaml(columns[0])}, separator: {_yaml(separator)}}}"
+        pair = f"{{column: {as_yaml(columns[0])}, separator: {as_yaml(separator)}}}"
         yield from _guessed(f"  target: {pair}", found.choice.why)
     elif len(columns) > 1:
         if found.choice.why:
             yield f"  # guessed: {found.choice.why}"
         yield from _list("target", columns)
     else:
-        yield from _guessed(f"  target: {_yaml(columns[0])}", found.choice.why)
+        yield from _guessed(f"  target: {as_yaml(columns[0])}", found.choice.why)
     if found.task.name == "binary":
         why = "the second in sorted order; F1 is about this class"
-        yield from _guessed(f"  positive: {_yaml(str(list(found.counts)[1]))}", why)
+        yield from _guessed(f"  positive: {as_yaml(str(list(found.counts)[1]))}", why)
 
 
 def _suggestions(found: Look) -> Iterator[str]:
     """Keys that this file may need."""
     for warning in found.warnings:
-        yield from _comment(f"note: {_shown(warning, quoted=False)}", "  ")
+        yield from comment(f"note: {shown(warning, quoted=False)}", "  ")
     if found.together:
         name = found.together[0]
-        yield from _comment(
-            f"Several rows have the same {_shown(name)}. If new rows will come from others, keep "
+        yield from comment(
+            f"Several rows have the same {shown(name)}. If new rows will come from others, keep "
             f"them together:",
             "  ",
         )
-        yield f"  # split: {{group: {_yaml(name)}}}"
+        yield f"  # split: {{group: {as_yaml(name)}}}"
     held = int(0.15 * found.rows)
     if held < _FEW_HELD:
-        yield from _comment(
+        yield from comment(
             f"Few rows: about {held} for validation and as many for the test, so metrics and "
             f"thresholds will be rough.",
             "  ",
@@ -210,20 +226,20 @@ def _suggestions(found: Look) -> Iterator[str]:
 def _balance(found: Look) -> Iterator[str]:
     """How many rows each class or label has, and what to do where they are few."""
     several = found.task.name == "multilabel"
-    shown = sorted(found.counts.items(), key=lambda pair: -pair[1])
-    parts = [f"{_shown(str(k))}: {n:,} ({n / found.rows:.1%})" for k, n in shown[:_CLASSES]]
-    more = f", and {len(shown) - _CLASSES} more" if len(shown) > _CLASSES else ""
-    yield from _comment(f"{'Labels' if several else 'Classes'}: {', '.join(parts)}{more}.")
-    least = shown[-1][1]
+    sizes = sorted(found.counts.items(), key=lambda pair: -pair[1])
+    parts = [f"{shown(str(k))}: {n:,} ({n / found.rows:.1%})" for k, n in sizes[:_CLASSES]]
+    more = f", and {len(sizes) - _CLASSES} more" if len(sizes) > _CLASSES else ""
+    yield from comment(f"{'Labels' if several else 'Classes'}: {', '.join(parts)}{more}.")
+    least = sizes[-1][1]
     if several and least < _RARE * found.rows:
-        yield from _comment(
+        yield from comment(
             "Some labels are rare. Their thresholds are tuned as they are. To find more of them, "
             "at the price of probabilities that are too high:"
         )
         yield "# loss: {pos_weight: balanced}"
-    elif not several and shown[0][1] >= _UNEVEN * least:
-        yield from _comment(
-            f"The classes are uneven: the largest has {shown[0][1] / least:.0f} times the rows of "
+    elif not several and sizes[0][1] >= _UNEVEN * least:
+        yield from comment(
+            f"The classes are uneven: the largest has {sizes[0][1] / least:.0f} times the rows of "
             f"the smallest. To weigh them alike, at the price of probabilities that follow equal "
             f"shares:"
         )
@@ -237,12 +253,12 @@ def _described(found: Look) -> Iterator[str]:
     """The columns in a table of comments."""
     seen = "" if found.seen == found.rows else f", by the first {found.seen:,} rows"
     how = " Where a kind is wrong: data: columns: {NAME: numeric, or categorical, or id}."
-    yield from _comment(f"The columns{seen}.{how if _is_table(found) else ''}")
+    yield from comment(f"The columns{seen}.{how if _is_table(found) else ''}")
     columns = found.columns[:_COLUMNS]
-    width = max(len(_shown(name)) for name in ("column", *(column.name for column in columns)))
+    width = max(len(shown(name)) for name in ("column", *(column.name for column in columns)))
     yield f"#   {'column':<{width}}  {'kind':<11}  {'missing':>7}  values"
     for column in columns:
-        yield f"#   {_shown(column.name):<{width}}  {column.kind:<11}  {_cells(column)}"
+        yield f"#   {shown(column.name):<{width}}  {column.kind:<11}  {_cells(column)}"
     if len(found.columns) > _COLUMNS:
         yield f"#   and {len(found.columns) - _COLUMNS:,} more"
 
@@ -257,64 +273,24 @@ def _guessed(text: str, why: str | None) -> Iterator[str]:
     if why is None:
         yield text
         return
-    comment = f"guessed: {_shown(why, quoted=False)}"
-    line = f"{text:<{_COMMENTS - 1}} # {comment}"
-    if len(text) < _COMMENTS and len(line) <= _WIDTH:
+    said = f"guessed: {shown(why, quoted=False)}"
+    line = f"{text:<{_COMMENTS - 1}} # {said}"
+    if len(text) < _COMMENTS and len(line) <= WIDTH:
         yield line
         return
-    yield from _comment(comment, text[: len(text) - len(text.lstrip())])
+    yield from comment(said, text[: len(text) - len(text.lstrip())])
     yield text
 
 
 def _list(key: str, names: Any) -> Iterator[str]:
     """A list of names; a long one takes several lines."""
-    short = f"  {key}: [{', '.join(map(_yaml, names))}]"
-    if len(short) <= _WIDTH:
+    short = f"  {key}: [{', '.join(map(as_yaml, names))}]"
+    if len(short) <= WIDTH:
         yield short
         return
     yield f"  {key}:"
-    yield from (f"    - {_yaml(name)}" for name in names)
-
-
-def _comment(text: str, indent: str = "") -> Iterator[str]:
-    """A sentence as comment lines."""
-    start = f"{indent}# "
-    yield from textwrap.wrap(
-        text, _WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False
-    )
-
-
-def _shown(text: str, *, quoted: bool = True) -> str:
-    """Text of a file on one line of a comment: nothing in it can end the line."""
-    if quoted and len(text) > _NAME:
-        text = f"{text[: _NAME - 3]}..."
-    if text.isprintable() and text.strip() == text and text:
-        return text
-    return repr(text) if quoted else repr(text)[1:-1]
-
-
-def _yaml(value: str) -> str:
-    """Text as a value on one line."""
-    from jaxnet.config.dump import dump_values
-
-    return dump_values({"x": value}).removeprefix("x: ").rstrip("\n")
+    yield from (f"    - {as_yaml(name)}" for name in names)
 
 
 def _is_table(found: Look) -> bool:
     return not found.path.name.lower().endswith(".npz")
-
-
-def _stem(path: Path) -> str:
-    ending = next(suffix for suffix in _SUFFIXES if path.name.lower().endswith(suffix))
-    return path.name[: -len(ending)] or "table"
-
-
-def _path(data: Path, output: Path | None) -> str:
-    """The file as seen from the config; on standard output, from the working directory."""
-    if output is None or data.is_absolute():
-        return str(data)
-    return os.path.relpath(data, output.parent)
-
-
-def _shell(path: Path | str) -> str:
-    return shlex.quote(str(path))

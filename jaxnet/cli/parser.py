@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from jaxnet.errors import UserError, did_you_mean, nearest
 
-_TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
+_TABLES = (".csv", ".csv.gz", ".parquet", ".npz", ".txt", ".txt.gz")
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")
 
 
