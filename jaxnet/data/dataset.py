@@ -75,6 +75,8 @@ def prepare(
     if shares.file is not None:
         shares = shares._replace(file=str(folder / shares.file))
     if train is not None and sparse_sets.is_sparse(folder / train):
+        if task != "multilabel":
+            raise DataError(f"data.train: {train}: sparse rows have sets of labels; task: {task}")
         paths = {"train": train, "validation": validation, "test": test}
         parts = [_sparse_files(folder, part, paths, labels_of_rows or {}) for part in paths]
         names = None if label_names is None else folder / label_names
@@ -108,6 +110,8 @@ def _sparse_files(
     path, own = paths[part], labels_of_rows.get(part)
     if path is None:
         return None
+    if not (folder / path).exists():
+        raise DataError(f"data.{part}: {folder / path}: no such file")
     if not sparse_sets.is_sparse(folder / path):
         raise DataError(f"data.{part}: {path}: not sparse rows, as data.train are")
     return sparse_sets.Files(folder / path, None if own is None else folder / own)

@@ -199,6 +199,11 @@ def _fitting(part: SparseTable, table: SparseTable) -> SparseTable:
 
 def _split(n: int, shares: Shares, held: Sequence[SparseTable | None]) -> Split:
     """Rows of the parts, from a file or by chance."""
+    if shares.group is not None:
+        raise DataError(
+            f"data.split.group: {shares.group}: sparse rows have no columns by name; name the part "
+            "of each row in data.split.file"
+        )
     if shares.file is None:
         return splits.by_chance(n, shares.validation, shares.test, shares.seed)
     rows = split_file.read(shares.file, n)
