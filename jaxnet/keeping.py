@@ -17,7 +17,7 @@ from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training import snapshot as snapshots
 from jaxnet.training.snapshot import Arrays, Snapshot
 
-_SHARE = 0.05  # of a run that saves by time may take: a save of gigabytes takes a minute
+_WAIT = 19  # times what a save took, until the next by time: they take a twentieth of a run
 _NUMBERS = 1 << 20  # looked at in one go
 
 
@@ -121,7 +121,7 @@ class Keeper:
             return True
         if seconds is None:
             return False
-        wait = max(seconds, self._took * (1 - _SHARE) / _SHARE)
+        wait = max(seconds, _WAIT * self._took)
         return self._clock() - self._time >= wait
 
 
