@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxnet.config.data_schema import SPARSE
 from jaxnet.config.names import BUILTIN_SOURCES, SOURCE_TASKS
 from jaxnet.config.problems import KeyPath, shown
-from jaxnet.config.schema import SPARSE, Config, DataConfig
+from jaxnet.config.schema import Config, DataConfig
 
 Found = Iterator[tuple[KeyPath, str]]
 TABLES = (".csv", ".csv.gz", ".parquet")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from jaxnet.config import names
 from jaxnet.config.check_data import ARRAYS
+from jaxnet.config.data_schema import SPARSE
 from jaxnet.config.problems import KeyPath
-from jaxnet.config.schema import SPARSE, Config, DataConfig, ModelConfig
+from jaxnet.config.schema import Config, DataConfig, ModelConfig
 
 Found = Iterator[tuple[KeyPath, str]]
 _OF_TABLES = ("features", "target", "positive", "columns", "drop", "missing")

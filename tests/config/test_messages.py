@@ -106,7 +106,7 @@ TOP = "(valid: task, data, model, loss, optimizer, training, checkpoints, decisi
         ),
         pytest.param(
             "task: binary\ndata: {train: rows.txt}\n",
-            "c.yaml:2:15: data.train: expected a .csv, .csv.gz, .parquet or .npz file",
+            "c.yaml:2:15: data.train: expected a .csv, .csv.gz, .parquet, .npz or XC .txt file",
             id="a file of another kind",
         ),
         pytest.param(
