@@ -23,7 +23,8 @@ def rows(config: Config) -> Found:
         yield from _only_sparse(config)
         return
     if config.task != "multilabel":
-        yield ("task",), f"{config.task}: sparse rows have sets of labels: task: multilabel"
+        text = f"{config.task}, and data.train is a file of sparse rows with sets of labels, for "
+        yield ("task",), text + "task: multilabel; a table is a .csv, .csv.gz or .parquet file"
     for key in _OF_TABLES:
         field = DataConfig.model_fields[key]
         if getattr(data, key) != field.get_default(call_default_factory=True):

@@ -105,7 +105,7 @@ TOP = "(valid: task, data, model, loss, optimizer, training, checkpoints, decisi
             id="source and train",
         ),
         pytest.param(
-            "task: binary\ndata: {train: rows.txt}\n",
+            "task: binary\ndata: {train: rows.tsv}\n",
             "c.yaml:2:15: data.train: expected a .csv, .csv.gz, .parquet, .npz or XC .txt file",
             id="a file of another kind",
         ),
