@@ -217,7 +217,12 @@ def test_labels_of_a_file_are_passed_over(model: Model, made: Made, tmp_path: Pa
     other.write_text(text.replace("\n1,", "\n98765,"))
     predict_file(model, made.test, tmp_path / "a.csv", top_k=1)
     predict_file(model, other, tmp_path / "b.csv", top_k=1)
-    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    bare = tmp_path / "bare.txt"
+    bare.write_text(other.read_text().partition("\n")[2])
+    predict_file(model, bare, tmp_path / "c.csv", top_k=1)
+    texts = [(tmp_path / name).read_text() for name in ("a.csv", "b.csv", "c.csv")]
+    assert "98765" in bare.read_text()
+    assert texts[0] == texts[1] == texts[2]
 
 
 def test_without_k_five_are_shown_or_all(model: Model, made: Made, tmp_path: Path) -> None:
