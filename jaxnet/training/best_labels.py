@@ -56,8 +56,8 @@ def losses(
 ) -> np.ndarray:
     """The cross-entropy of each row, summed over its labels, without weights and smoothing, (n,).
 
-    Whatever block the program has, it is taken in blocks of the usual size: a model that is measured
-    again, without its program, gives the same numbers.
+    Whatever block the program has, it is taken in blocks of the usual size: a model that is
+    measured again, without its program, gives the same numbers.
 
     Args:
         x, y: rows on the host, as `fit.Rows` has them.
