@@ -202,7 +202,9 @@ def test_a_data_frame_is_read_by_name(finished):
 def test_a_model_whose_outputs_are_not_finite_is_never_saved(tmp_path):
     overrides = {"optimizer.learning_rate": 1e15, "training.epochs": 1}
     overrides |= {"training.batch_size": 1000, "model.last_layer": "same"}
-    with pytest.raises(NonFiniteError, match="after step 1 the outputs of .* train rows are not finite"):
+    with pytest.raises(
+        NonFiniteError, match=r"after step 1 the outputs of .* train rows are not finite"
+    ):
         jaxnet.train(small(), run_dir=tmp_path / "run", progress=False, **overrides)
     assert not (tmp_path / "run/model").exists()
 
