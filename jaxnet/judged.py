@@ -12,6 +12,7 @@ from jaxnet.errors import NonFiniteError
 from jaxnet.job import Job, shown_rows
 from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
+from jaxnet.training import head_step
 from jaxnet.training.fit import Fitted
 from jaxnet.training.thresholds import Decision
 
@@ -52,7 +53,8 @@ def description(
     if job.bag_spread is not None:
         said["inputs"] = "sparse"
     if job.program.head != "dense":
-        said |= {"head": job.program.head, "head_weights": config.model.head_weights}
+        _, last = head_step.split(fitted.params)  # an average is float32, whatever it follows
+        said |= {"head": job.program.head, "head_weights": last.W.dtype.name}
     return said
 
 

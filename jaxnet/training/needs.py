@@ -143,7 +143,7 @@ def estimate(
     doubled = program.optimizer.name not in _IN_PLACE or program.optimizer.clip_norm is not None
     tables = count(state.params.tables)
     moments, average = count(state.moments), count(state.average)
-    best = parameters if validation_rows and keeps_best else 0
+    best = (average or parameters) if validation_rows and keeps_best else 0
     inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
     data = _FLOAT * rows * (per_row + row_weights)
     validation = _FLOAT * blocks * block * (per_row + validation_weights)

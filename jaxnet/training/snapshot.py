@@ -14,7 +14,7 @@ import numpy as np
 from jaxnet.errors import CheckpointError
 from jaxnet.nn import embedding
 from jaxnet.nn.embedding import Network
-from jaxnet.training.state import State
+from jaxnet.training.state import State, predicting
 
 Metrics = dict[str, float]
 Arrays = dict[str, np.ndarray]
@@ -108,7 +108,8 @@ def unpack(arrays: Arrays, facts: Mapping[str, Any], like: State) -> Snapshot:
         CheckpointError: an array is missing, or has another shape or type than in `like`; or there
             is one too many.
     """
-    wanted = {"state": like} | ({} if facts["best_epoch"] is None else {"best": like.params})
+    of_best = predicting(like)  # as the best are kept: averages may have another type
+    wanted = {"state": like} | ({} if facts["best_epoch"] is None else {"best": of_best})
     names = {name for part, tree in wanted.items() for name in _names(part, tree)}
     names |= {"records"} | ({"best.value"} if "best" in wanted else set())
     for name in sorted(names ^ arrays.keys()):
@@ -118,7 +119,7 @@ def unpack(arrays: Arrays, facts: Mapping[str, Any], like: State) -> Snapshot:
         raise CheckpointError(f"its state is at step {int(state.step)}, not at {facts['step']}")
     best = None
     if "best" in wanted:
-        params = _restored("best", like.params, arrays)
+        params = _restored("best", of_best, arrays)
         best = Best(float(arrays["best.value"]), facts["best_epoch"], params)
     records = [
         {

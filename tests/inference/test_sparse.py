@@ -16,7 +16,7 @@ from jaxnet.errors import DataError, DataWarning, RunDirectoryError, UserError
 from jaxnet.inference import Model, best, evaluate_file, predict_file
 from jaxnet.inference import model as models
 from tests.inference.test_loading import describe, edit
-from tests.sparse_runs import FEATURES, HEADS, LABELS, Made, finished, write_npz, write_xc
+from tests.sparse_runs import FEATURES, HEADS, LABELS, Made, finished, make, write_npz, write_xc
 
 
 @pytest.fixture(params=HEADS)
@@ -375,3 +375,11 @@ def test_names_of_labels_are_abbreviated_in_words(model: Model) -> None:
     many = model._replace(schema={**model.schema, "class_names": list(map(str, range(10**5)))})
     assert len(repr(many)) < 300
     assert sparse_sets.names_of(model.schema)[2] == "l2"
+
+
+def test_an_average_of_narrow_weights_is_not_narrow_and_is_loaded(tmp_path: Path) -> None:
+    narrow = {"model.head_weights": "bfloat16", "optimizer.ema": 0.9}
+    of_average = make(tmp_path, "linear_blocks", **narrow)
+    model = jaxnet.load(of_average.run)
+    assert model.description["head_weights"] == "float32"
+    assert model.params.layers[-1].W.dtype == np.float32

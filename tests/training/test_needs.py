@@ -106,6 +106,14 @@ def test_sparse_rows_and_a_head_without_logits(
     assert needs.logits < 3 * logits / 8
 
 
+def test_the_best_average_of_narrow_weights_is_not_narrow() -> None:
+    program = Program(LABELS, head="linear_blocks", optimizer=Optimizer("sgd", ema=0.9))
+    sizes, rows = (50, 8, 4096), {"rows": 10, "validation_rows": 10}
+    narrow = estimate(program, sizes, task="multilabel", head_weights="bfloat16", **rows)
+    wide = estimate(program, sizes, task="multilabel", **rows)
+    assert narrow.best == narrow.average == wide.parameters > narrow.parameters
+
+
 @pytest.mark.parametrize(
     ("loss", "activation", "sizes", "network"),
     [

@@ -166,9 +166,9 @@ def test_weights_in_bfloat16_come_back_bit_for_bit():
         return params._replace(layers=(*body, last._replace(W=last.W.astype(jnp.bfloat16))))
 
     found = unpack(dict(arrays), facts, first)
-    best = found.best._replace(params=rounded(found.best.params))
     params = rounded(found.state.params)
-    now = found._replace(state=found.state._replace(params=params), best=best)
+    now = found._replace(state=found.state._replace(params=params))
+    assert found.best.params.layers[-1].W.dtype == jnp.float32  # an average, as they are
     like = first._replace(params=rounded(first.params))
     written = checkpoint_file.encode(*pack(now))
     back = unpack(*checkpoint_file.decode(written), like)
