@@ -86,7 +86,7 @@ def head(config: Config, loss: str, labels: int) -> str:
     """
     if config.model.head != "auto":
         return config.model.head
-    stopping = config.training.early_stopping
+    stopping, threshold = config.training.early_stopping, config.decision.threshold
     fits = (
         config.task == "multilabel"
         and labels >= MANY_LABELS
@@ -94,7 +94,7 @@ def head(config: Config, loss: str, labels: int) -> str:
         and config.loss.gradient == "closed_form"
         and config.optimizer.clip_norm is None
         and (stopping is None or stopping.metric in HEAD_METRICS)
-        and config.decision.threshold in (None, "f1")
+        and (threshold is None or threshold == "f1" or not isinstance(threshold, str))
         and (bool(config.model.hidden) or not config.is_sparse)
     )
     return "linear_blocks" if fits else "dense"

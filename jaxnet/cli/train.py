@@ -21,8 +21,8 @@ examples:
   jaxnet train configs/multiclass.yaml --run-dir runs/mine --resume
   jaxnet train --run-dir runs/mine --resume training.epochs=100
 
-Relative paths in a config, and in overrides, start at the config's directory. 'jaxnet config
-show' prints every key with its default.
+Relative paths in a config start at the config's directory; of an override, a file is looked for
+from here first. 'jaxnet config show' prints every key with its default.
 
 With --resume a run goes on from its newest good checkpoint and ends with the bits of a run that
 nothing disturbed; where there is none it starts. The same command may be given again and again. Of

@@ -166,7 +166,7 @@ def estimate(
             + looked_at(evaluated, min(_per_output(program), 5.0))
         ),
         checkpoint=_COPIES * (parameters + moments + average + best),
-        predictions=_predictions(program, outputs, rows, validation_rows + other_rows),
+        predictions=_predictions(program, outputs, rows, validation_rows, other_rows),
         shrink="model.embedding_size" if 2 * tables > parameters else "model.hidden",
     )
 
@@ -188,10 +188,12 @@ def _logits(program: Program, outputs: int) -> Callable[[int, float], float]:
     return lambda rows, per_output: min(_FLOAT * rows * outputs, tile_bytes()) * per_output
 
 
-def _predictions(program: Program, outputs: int, rows: int, others: int) -> int:
+def _predictions(program: Program, outputs: int, rows: int, validation: int, others: int) -> int:
     """Bytes of what the rows are judged by at the end."""
+    others += validation
     if program.head == "linear_blocks":  # label, logit, probability and hit of the best
-        return min(BEST, outputs) * 17 * (min(rows, MOST_TRAIN) + others)
+        of_rows = 17 * (min(rows, MOST_TRAIN) + others)
+        return min(BEST, outputs) * (of_rows + 41 * validation)  # sorted for the threshold
     return outputs * (12 * (rows + others) + 16 * rows)
 
 

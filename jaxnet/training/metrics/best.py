@@ -19,6 +19,7 @@ from jaxnet.training.metrics.scores import Score, mean_over_rows
 Array = np.ndarray[Any, np.dtype[Any]]
 
 PROPENSITY_A, PROPENSITY_B = 0.55, 1.5  # of Jain et al. 2016
+_ROWS = 1024  # looked at in one go: looking labels up takes many times their memory
 
 
 class Ranked(NamedTuple):
@@ -48,11 +49,15 @@ def ranked(labels: Array, p: Array, indptr: Array, indices: Array, K: int) -> Ra
     >>> found.hits.tolist(), found.own.tolist()
     ([[False, True]], [1])
     """
-    own = np.diff(indptr)
-    rows = np.arange(len(own), dtype=np.int64)
-    keys = np.repeat(rows, own) * K + np.asarray(indices, np.int64)
-    hits = np.isin(rows[:, None] * K + labels, keys)
-    return Ranked(hits, np.asarray(labels), np.asarray(p), own, indptr, np.asarray(indices), K)
+    labels, indices, own = np.asarray(labels), np.asarray(indices), np.diff(indptr)
+    hits = np.zeros(labels.shape, bool)
+    for start in range(0, len(own), _ROWS):
+        some = slice(start, start + _ROWS)
+        rows = np.arange(start, min(start + _ROWS, len(own)), dtype=np.int64)
+        mine = indices[indptr[start] : indptr[rows[-1] + 1]].astype(np.int64)
+        keys = np.repeat(rows, own[some]) * K + mine
+        hits[some] = np.isin(rows[:, None] * K + labels[some], keys)
+    return Ranked(hits, labels, np.asarray(p), own, indptr, indices, K)
 
 
 def scores(
