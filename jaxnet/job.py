@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxnet import sparse_job
@@ -196,20 +197,18 @@ def _plan(config: Config, data: Dataset) -> Plan:
     )
 
 
+def shape_of_state(config: Config, job: Job, data: Dataset) -> State:
+    """The first state without its numbers, but with its rates: what others are held to."""
+    shapes: State = jax.eval_shape(lambda: first_state(config, job, data))
+    return shapes._replace(hyper=_rates(config, job, data))
+
+
 def first_state(config: Config, job: Job, data: Dataset) -> State:
     """The training state before the first update."""
-    steps = steps_per_epoch(len(data.x_train), job.program.batch_size) * config.training.epochs
-    rates = states.hyper(
-        learning_rate=config.optimizer.learning_rate,
-        weight_decay=config.optimizer.weight_decay,
-        dropout=config.model.dropout,
-        label_smoothing=config.loss.label_smoothing,
-        total_steps=steps,
-    )
     return states.begin(
         job.sizes,
         job.program.optimizer,
-        rates,
+        _rates(config, job, data),
         seed=config.training.seed,
         scheme=config.model.init,
         last_layer="zeros" if config.model.last_layer == "zeros" else None,
@@ -218,6 +217,17 @@ def first_state(config: Config, job: Job, data: Dataset) -> State:
         output_bias=job.output_bias,
         bag_spread=job.bag_spread,
         head=states.Head(job.program.head, config.model.head_weights),
+    )
+
+
+def _rates(config: Config, job: Job, data: Dataset) -> states.Hyper:
+    steps = steps_per_epoch(len(data.x_train), job.program.batch_size) * config.training.epochs
+    return states.hyper(
+        learning_rate=config.optimizer.learning_rate,
+        weight_decay=config.optimizer.weight_decay,
+        dropout=config.model.dropout,
+        label_smoothing=config.loss.label_smoothing,
+        total_steps=steps,
     )
 
 

@@ -14,7 +14,7 @@ Resume rules
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training.snapshot import Snapshot, unpack
 from jaxnet.training.state import State
 
+MOST_NAMES = 1000  # that a checkpoint spells out
 NO_CHECKPOINT = "holds no checkpoint; the run starts from its beginning"
 
 
@@ -54,13 +55,21 @@ def identity(config: Config, data: Dataset) -> dict[str, Any]:
     return {
         "jaxnet": __version__,
         "config": values,
-        "classes": [str(name) for name in data.schema["class_names"]],
+        "classes": _classes(data.schema["class_names"]),
         "hashes": {
             "config": records.digest(values),
             "schema": records.digest(data.schema),
             "data": _hash_of_arrays(data),
         },
     }
+
+
+def _classes(names: Sequence[Any]) -> list[str]:
+    """The names of classes or labels as a checkpoint has them; of very many their digest."""
+    if len(names) <= MOST_NAMES:
+        return [str(name) for name in names]
+    digest = records.digest([str(name) for name in names])
+    return [f"{len(names)} names with the digest {digest}"]
 
 
 def _hash_of_arrays(data: Dataset) -> str:
@@ -143,7 +152,7 @@ def check(run: RunDirectory, config: Config, data: Dataset, earlier: Earlier | N
     facts = earlier.facts
     refuse_changes(facts["config"], config, where=where)
     now = identity(config, data)
-    if facts["classes"] != now["classes"]:
+    if _classes(facts["classes"]) != now["classes"]:
         raise _other_data(
             where, f"its classes were {_some(facts['classes'])}, are {_some(now['classes'])}"
         )

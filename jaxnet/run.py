@@ -16,7 +16,15 @@ from jaxnet.config import Config, load_config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import NonFiniteError, RunFailed, Stopped, UserError
-from jaxnet.job import Job, first_state, memory_needs, plan_job, registered_losses, train_job
+from jaxnet.job import (
+    Job,
+    first_state,
+    memory_needs,
+    plan_job,
+    registered_losses,
+    shape_of_state,
+    train_job,
+)
 from jaxnet.judge import judge
 from jaxnet.keeping import Keeper
 from jaxnet.outputs import checkpoints, records, report, run_directory
@@ -338,8 +346,9 @@ def _told_and_drawn(
 
 
 def _start(config: Config, job: Job, data: Dataset, earlier: Earlier | None) -> Snapshot:
-    first = first_state(config, job, data)
-    return beginning(first) if earlier is None else resuming.snapshot_of(earlier, first)
+    if earlier is None:
+        return beginning(first_state(config, job, data))
+    return resuming.snapshot_of(earlier, shape_of_state(config, job, data))
 
 
 def load_data(config: Config) -> Dataset:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxnet
+from jaxnet import resume
 from jaxnet.config import load_config
 from jaxnet.config.schema import MOST_RATE
 from jaxnet.errors import (
@@ -331,3 +332,12 @@ def test_a_directory_of_somebody_elses_is_left_alone(tmp_path):
         jaxnet.train(small(), run_dir=tmp_path, resume=True, progress=False)
     assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["config.yaml"]
     assert (tmp_path / "config.yaml").read_text() == "mine"
+
+
+def test_very_many_names_are_a_digest_and_those_of_older_checkpoints_compare_equal() -> None:
+    names = [f"label {i}" for i in range(resume.MOST_NAMES + 1)]
+    short = resume._classes(names)
+    assert len(short) == 1
+    assert short == resume._classes(names) == resume._classes(short)
+    assert short != resume._classes([*names[1:], names[0]])
+    assert resume._classes(names[:3]) == names[:3]

@@ -101,8 +101,8 @@ def unpack(arrays: Arrays, facts: Mapping[str, Any], like: State) -> Snapshot:
     Args:
         arrays, facts: as `pack` gives them. Each array is taken out of the mapping as it comes to
             the device: the state is never held twice.
-        like: a state of this run, such as its first. Its rates and its length are those that hold
-            from here on.
+        like: a state of this run, such as its first, or the shapes of one. Its rates and its
+            length, which are arrays in any case, are those that hold from here on.
 
     Raises:
         CheckpointError: an array is missing, or has another shape or type than in `like`; or there
@@ -157,7 +157,7 @@ def _restored(part: str, like: Any, arrays: Arrays) -> Any:
         # A copy, for training writes into its state: `device_put` keeps to the host's memory where
         # that is aligned, whatever its `may_alias`.
         restored = jnp.array(array, copy=True)
-        if restored.aval.weak_type != leaf.aval.weak_type:
+        if restored.weak_type != leaf.weak_type:
             raise CheckpointError(f"{name} came back with another promotion of types")
         found.append(restored)
     return jax.tree.unflatten(tree, found)

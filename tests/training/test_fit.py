@@ -14,45 +14,19 @@ from jaxnet.training import evaluate, pace
 from jaxnet.training import fit as fits
 from jaxnet.training import state as states
 from jaxnet.training.engines import ENGINES
-from jaxnet.training.epoch import Program
 from jaxnet.training.fit import Plan, Rows, Stopping, Watch, fit
-from jaxnet.training.optimizer import Optimizer, Schedule
+from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.snapshot import beginning
-
-ROWS, FEATURES, CLASSES, BATCH = 37, 5, 3, 8
-STEPS = 5  # ceil(37 / 8)
-
-
-def rows(seed=0, count=ROWS):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(count, FEATURES)).astype(np.float32)
-    return Rows(x, (x[:, 0] + x[:, 1] > 0).astype(np.int32) + (x[:, 2] > 1))
-
-
-def program(**changes):
-    optimizer = Optimizer("adam", schedule=Schedule("cosine"))
-    chosen = Program("categorical_cross_entropy", optimizer=optimizer, batch_size=BATCH)
-    return chosen._replace(**changes)
-
-
-def begin(chosen, **rates):
-    rates = {"learning_rate": 0.01, "total_steps": 10 * STEPS, **rates}
-    sizes = (FEATURES, 16, 8, CLASSES)
-    return states.begin(sizes, chosen.optimizer, states.hyper(**rates), seed=3)
-
-
-def train(chosen=None, plan=None, data=None, watch=None, **rates):
-    chosen = chosen or program()
-    return fit(
-        chosen,
-        beginning(begin(chosen, **rates)),
-        data or rows(),
-        rows(1),
-        plan or Plan(3),
-        task="multiclass",
-        activation="softmax",
-        watch=watch,
-    )
+from tests.training.small_fits import (
+    BATCH,
+    CLASSES,
+    ROWS,
+    STEPS,
+    begin,
+    program,
+    rows,
+    train,
+)
 
 
 def test_an_epoch_sees_every_row_once_in_an_order_of_its_own():
@@ -292,109 +266,6 @@ def test_predictions_do_not_depend_on_the_rows_beside():
     alone = evaluate.predict(params, data[123:124], **ask)
     np.testing.assert_allclose(together[123:124], alone, atol=1e-6)
     assert evaluate.predict(params, data[:0], **ask).shape == (0, CLASSES)
-
-
-WEIGHTED = np.array([0, 1, 2, 1, 0.5] * 8, np.float32)[:ROWS]
-
-
-def test_weights_of_one_are_no_weights():
-    plain = train()
-    ones = np.ones(ROWS, np.float32)
-    weighted = train(data=rows()._replace(weights=ones))
-    assert weighted.records == plain.records
-    chex.assert_trees_all_equal(weighted.params, plain.params)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_step_takes_the_weighted_mean(engine):
-    chosen, data = program(engine=engine, batch_size=ROWS), rows()._replace(weights=WEIGHTED)
-    order = epochs.order_of_rows(3, 0, ROWS, ROWS)
-    before = begin(chosen).params
-    state, _ = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, 1, data.weights)
-    z = mlp.forward(before.layers, jnp.asarray(data.x))
-    each = np.asarray(losses.categorical_cross_entropy(z, jnp.asarray(data.y)))
-    assert float(state.weight) == WEIGHTED.sum()
-    assert float(state.loss) == pytest.approx(np.sum(each * WEIGHTED), rel=1e-5)
-
-
-def test_a_row_of_weight_0_is_left_out_and_one_of_weight_2_counts_twice():
-    data, chosen = rows(), program(optimizer=Optimizer("sgd"), batch_size=2 * ROWS)
-    w = np.array([0, 1, 2] * 13, np.float32)[:ROWS]
-    data.x[0] = 1e6  # of finite features: 0 * NaN is NaN in delta^T a
-
-    def after(rows_):
-        size = len(rows_.x)
-        order = epochs.order_of_rows(3, 0, size, 2 * ROWS)
-        weights = None if rows_.weights is None else jnp.asarray(rows_.weights)
-        state, _ = epochs.compiled(chosen)(begin(chosen), rows_.x, rows_.y, order, 1, weights)
-        return state.params
-
-    repeated = np.repeat(np.arange(ROWS), w.astype(int))
-    expected = after(Rows(data.x[repeated], data.y[repeated]))
-    found = after(data._replace(weights=w))
-    chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-7)
-
-
-def test_a_batch_that_weighs_nothing_teaches_nothing_and_spoils_nothing():
-    weights = np.zeros(ROWS, np.float32)
-    order = epochs.order_of_rows(3, 0, ROWS, BATCH)
-    chosen, data = program(optimizer=Optimizer("sgd", clip_norm=1.0)), rows()
-    state, finite = epochs.compiled(chosen)(begin(chosen), data.x, data.y, order, 1, weights)
-    assert (float(state.loss), float(state.weight), int(state.step)) == (0, 0, 1)
-    assert bool(finite)
-    chex.assert_trees_all_equal(state.params, begin(chosen).params)
-    weights[order[-1, 0]] = 1  # of the last step alone
-    fitted = train(data=data._replace(weights=weights), plan=Plan(1))
-    assert np.isfinite(fitted.records[0]["train_loss"])
-    assert fitted.records[0]["train_loss"] > 0
-
-
-def test_validation_rows_may_be_weighted():
-    chosen, data = program(), rows()
-    integers = np.array([0, 1, 2] * 13)[:ROWS]
-    repeated = np.repeat(np.arange(ROWS), integers)
-    found, expected = (
-        fit(
-            chosen,
-            beginning(begin(chosen)),
-            data,
-            v,
-            Plan(1),
-            task="multiclass",
-            activation="softmax",
-        )
-        for v in (
-            data._replace(weights=integers.astype(np.float32)),
-            Rows(data.x[repeated], data.y[repeated]),
-        )
-    )
-    for name, value in expected.records[0].items():
-        assert found.records[0][name] == pytest.approx(value, rel=1e-5), name
-
-
-@pytest.mark.parametrize(
-    ("weights", "text"),
-    [
-        (np.ones(3), r"weights of the training rows: 37 rows, weights \(3,\)"),
-        (np.full(ROWS, np.nan), r"must be numbers >= 0; row 0 \(counted from 0\): nan"),
-        (-np.ones(ROWS), r"row 0 \(counted from 0\): -1\.0"),
-        (np.zeros(ROWS), "weights of the training rows are all 0"),
-    ],
-)
-def test_weights_that_make_no_sense_are_refused(weights, text):
-    with pytest.raises(UserError, match=text):
-        train(data=rows()._replace(weights=weights.astype(np.float32)))
-
-
-def test_a_row_without_weight_is_not_blamed():
-    data = rows()
-    data.x[11, 0] = np.nan
-    data.x[12, 0] = np.nan
-    weights = np.ones(ROWS, np.float32)
-    weights[12] = 0
-    with pytest.raises(NonFiniteError) as caught:
-        train(program(batch_size=ROWS), data=data._replace(weights=weights))
-    assert caught.value.rows == (11,)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
