@@ -12,7 +12,7 @@ from jaxnet.data import sparse, xc_reader
 from jaxnet.data.sparse import SparseLabels, Stats
 from jaxnet.errors import DataError, UserError
 
-_MANY = 1000  # labels from which the settings for very many are written
+_MANY = 1000  # labels from which batches are large, and few rows held out
 _COMMON = 20
 _RARE = 5  # rows of a label
 
@@ -21,13 +21,13 @@ _SETTINGS = """\
 model:
   hidden: [512]
   activation: tanh
-  init: glorot
+  init: ntk                        # logits divided by sqrt(512): goes with the learning rate
   dropout: 0.5
   input_dropout: 0.3               # of the features of a row
-optimizer: {name: adamw, learning_rate: 2e-3, weight_decay: 0, schedule: {name: cosine}}
+optimizer: {name: adamw, learning_rate: 0.06, schedule: {name: cosine}}
 training:
-  epochs: 40
-  batch_size: 256
+  epochs: 8
+  batch_size: 512
   early_stopping: {metric: precision_at_1, patience: 8}
 """
 
@@ -86,10 +86,12 @@ def _lines(
     yield f"  train: {as_yaml(path_from(path, output))}"
     yield "  # test: test.txt               # the test rows; without a file they are split off"
     yield "  # label_names: labels.txt      # the name of each label, one a line"
+    settings = _SETTINGS
     if number >= _MANY:
         yield "  split: {validation: 0.05, test: 0.15, seed: 0}"
-        yield "# For very many labels:"
-        yield from _SETTINGS.splitlines()
+    else:  # batches by the number of rows
+        settings = settings.replace("  batch_size: 512\n", "")
+    yield from settings.splitlines()
     yield "#"
     yield from _described(of_rows, labels)
 
