@@ -30,6 +30,7 @@ from jaxnet.data.table import Array
 from jaxnet.errors import DataError
 
 KIND = "sparse"
+MOST_LABELS = 20_000_000  # each has a name and a count in the schema
 
 
 class Files(NamedTuple):
@@ -178,6 +179,11 @@ def _labelled(table: SparseTable) -> SparseLabels:
         raise DataError(
             f"{table.name}: the rows have no labels; XC text with labels begins with three numbers "
             "(rows features labels), and a sparse .npz file has them in another, data.train_labels"
+        )
+    if table.labels.labels > MOST_LABELS:
+        raise DataError(
+            f"{table.name}: says that there are {table.labels.labels:,} labels, and at most "
+            f"{MOST_LABELS:,} are taken: correct the third number of the first line"
         )
     if not len(table.labels.indices):
         raise DataError(f"{table.name}: no row has a label")

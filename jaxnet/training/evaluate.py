@@ -91,7 +91,7 @@ def _of_head(program: Program) -> Callable[..., Sums]:
         labels = jnp.asarray(y.indices)
         a = call.hidden(body, x, ())
         losses = exact = call.head(a, W, b, y, **call.keywords)
-        if program.options:
+        if set(program.options) - {("labels", "sum")}:  # else both are the same number
             exact = call.head(a, W, b, y, **call.without_options)
         k = min(DEPTHS[-1], W.shape[0])
         best = linear_heads.top_k(a, W, b, k, compute_dtype=call.network["compute_dtype"])

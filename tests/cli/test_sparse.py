@@ -191,7 +191,7 @@ def test_a_file_is_measured_as_the_run_was(made: Made, tmp_path: Path, capsys: S
 def test_reasons_that_are_shared_are_one_line(capsys: Streams) -> None:
     run = finished("linear_blocks").run
     assert main(["evaluate", str(run)]) == 0
-    said = [line for line in capsys.readouterr().out.splitlines() if "needs the outputs" in line]
+    said = [line for line in capsys.readouterr().out.splitlines() if "needs the logits" in line]
     assert len(said) == 1
     assert said[0].startswith("train, validation, test balanced_accuracy, roc_auc, pr_auc, mcc, ")
 
@@ -235,7 +235,7 @@ def test_the_report_leaves_out_what_nobody_knows(made: Made, tmp_path: Path) -> 
     assert ("The likeliest label of a row is one of its own for" in text) is not dense
     assert ("There is no table of the labels" in text) is not dense
     if not dense:
-        assert "needs the outputs of all labels, and 12 of 12 are known" in text
+        assert "needs the logits of all labels; the 12 best of a row are kept" in text
         assert "\n\N{EM DASH}\n" not in table
 
 

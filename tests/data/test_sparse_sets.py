@@ -230,3 +230,10 @@ def test_a_split_by_chance_depends_on_the_seed_alone():
     # Rows of the training file in a sorted order must not all fall into one part.
     assert abs(one.test.mean() - 500) < 100
     assert [len(part) for part in splits.by_chance(5, 0.0, 0.0)] == [5, 0, 0]
+
+
+def test_a_number_of_labels_that_cannot_be_meant_is_refused_at_once(tmp_path) -> None:
+    file = tmp_path / "train.txt"
+    file.write_text("2 3 2000000000\n1 0:1\n0 1:1\n")
+    with pytest.raises(DataError, match=r"train.txt: says that there are 2,000,000,000 labels"):
+        prepare("multilabel", train=file)

@@ -74,7 +74,7 @@ def scores(
         log_loss: mean over rows and labels.
         inverse: 1 / propensity of each label (K,), see `inverse_propensities`; None: no PSP@k.
     """
-    why = f"needs the outputs of all labels, and {found.labels.shape[1]} of {found.K:,} are known"
+    why = f"needs the logits of all labels; the {found.labels.shape[1]} best of a row are kept"
     metrics = dict.fromkeys(KEYS, Score(None, why))
     if log_loss is not None:
         metrics["log_loss"] = Score(log_loss)
