@@ -139,7 +139,9 @@ OPTIMIZERS = [Optimizer(name, eps=1e-3) for name in SCALINGS]
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "kind"), [*((each, "bags") for each in OPTIMIZERS), (OPTIMIZERS[3], "dense")]
+    ("optimizer", "kind"),
+    [*((each, "bags") for each in OPTIMIZERS), (OPTIMIZERS[3], "dense")],
+    ids=lambda value: getattr(value, "name", value),
 )
 def test_an_update_by_blocks_is_one_by_the_whole_gradient(optimizer: Optimizer, kind: str):
     data = drawn(kind)
