@@ -15,6 +15,8 @@ from tests.nn.heads import CASES, NARROW, Case, draw, name_of
 from tests.nn.rows import close, same
 from tests.nn.test_linear_heads import BARE, REGIMES, run
 
+pytestmark = pytest.mark.once  # mostly compiling
+
 SHAPES = [(case, shape) for case in CASES for shape in (REGIMES if case in BARE else REGIMES[:1])]
 
 

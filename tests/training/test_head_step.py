@@ -15,6 +15,8 @@ from jaxnet.training.epoch import Program
 from jaxnet.training.optimizer import SCALINGS, Optimizer, Schedule
 from jaxnet.training.state import Head, State
 
+pytestmark = pytest.mark.once  # mostly compiling
+
 N, D, H, K, BATCH = 22, 11, 6, 37, 4
 LOSS = "multilabel_cross_entropy"
 

@@ -25,6 +25,8 @@ from tests.training.test_head_step import (
     train,
 )
 
+pytestmark = pytest.mark.once  # mostly compiling
+
 
 def constant_gradient(
     steps: int, rate: float, weights: str = "bfloat16", *, seed: int = 3, first: int = 0
