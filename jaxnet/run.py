@@ -371,7 +371,9 @@ def load_data(config: Config) -> Dataset:
         embedding_size=config.model.embedding_size,
         split=given.split.model_dump(),
         directory=config.directory,
-        labels_of_rows=given.files_of_labels,
+        train_labels=given.train_labels,
+        validation_labels=given.validation_labels,
+        test_labels=given.test_labels,
         label_names=given.label_names,
     )
 

@@ -50,9 +50,14 @@ def restored(change: Callable[[Snapshot, State], Snapshot]) -> None:
     healthy = resume.unpack
 
     def unpack(arrays: Arrays, facts: Any, like: State) -> Snapshot:
-        return change(healthy(arrays, facts, like), jax.tree.map(jnp.copy, like))
+        return change(healthy(arrays, facts, like), jax.tree.map(_of_a_beginning, like))
 
     resume.unpack = unpack
+
+
+def _of_a_beginning(leaf: Any) -> Any:
+    """A copy; of a shape, zeros."""
+    return jnp.array(leaf) if isinstance(leaf, jax.Array) else jnp.zeros(leaf.shape, leaf.dtype)
 
 
 def none() -> None:

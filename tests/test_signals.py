@@ -201,7 +201,7 @@ def alone(tmp_path_factory):
     ("place", "call"),
     [
         ("jaxnet.training.fit._measured", 2),
-        ("jaxnet.files._write_all", 11),
+        ("jaxnet.files._write_all", 200),
         ("jaxnet.judge.calibrate", 1),
     ],
 )

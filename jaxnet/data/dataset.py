@@ -22,7 +22,7 @@ from jaxnet.data.frame import Frame
 from jaxnet.data.labels import Class, Labels
 from jaxnet.data.new_rows import Encoded, Ready
 from jaxnet.data.sources import Files, Given
-from jaxnet.data.splits import Split
+from jaxnet.data.splits import PARTS, Split
 from jaxnet.data.table import Array, Table
 from jaxnet.errors import DataError
 
@@ -45,7 +45,9 @@ def prepare(
     embedding_size: int = 8,
     split: Mapping[str, Any] | None = None,
     directory: str | Path = ".",
-    labels_of_rows: Mapping[str, str | Path] | None = None,
+    train_labels: str | Path | None = None,
+    validation_labels: str | Path | None = None,
+    test_labels: str | Path | None = None,
     label_names: str | Path | None = None,
 ) -> Dataset:
     """The data set that the `data` section of a config describes; keywords as its keys.
@@ -57,7 +59,7 @@ def prepare(
     target: of a table, the column of the labels (see `targets`); of .npz files, the key, "y" for
     None. columns: name -> numeric, categorical or id, where the inferred kind is not meant.
     missing: cells that mean missing, beside empty ones. split: see `Shares`. scale: None is robust,
-    of sparse rows unit. labels_of_rows: part -> its labels, which sparse .npz files have apart;
+    of sparse rows unit. train_labels, validation_labels, test_labels: labels of sparse .npz files;
     label_names: a file with a name a line.
     Raises DataError for all that can be wrong with files, labels or features.
 
@@ -77,10 +79,12 @@ def prepare(
     if train is not None and sparse_sets.is_sparse(folder / train):
         if task != "multilabel":
             raise DataError(f"data.train: {train}: sparse rows have sets of labels; task: {task}")
-        paths = {"train": train, "validation": validation, "test": test}
-        parts = [_sparse_files(folder, part, paths, labels_of_rows or {}) for part in paths]
+        given = (train, train_labels), (validation, validation_labels), (test, test_labels)
+        parts = [_sparse_files(folder, *pair) for pair in zip(PARTS, given, strict=True)]
         names = None if label_names is None else folder / label_names
         return _sparse(parts, sparse_sets.Wishes(scale or "unit", shares, names))
+    if train is not None and train_labels is not None:
+        raise DataError(f"data.train: {train}: holds no sparse rows; leave data.train_labels out")
     settings = _settings(task, positive, columns, drop, missing, wishes, shares)
     if source is not None:
         for key, path in (("test", test), ("validation", validation)):
@@ -102,12 +106,9 @@ def _sparse(parts: Sequence[sparse_sets.Files | None], wishes: sparse_sets.Wishe
 
 
 def _sparse_files(
-    folder: Path,
-    part: str,
-    paths: Mapping[str, str | Path | None],
-    labels_of_rows: Mapping[str, str | Path],
+    folder: Path, part: str, given: tuple[str | Path | None, str | Path | None]
 ) -> sparse_sets.Files | None:
-    path, own = paths[part], labels_of_rows.get(part)
+    path, own = given
     if path is None:
         return None
     if not (folder / path).exists():

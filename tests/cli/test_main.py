@@ -179,8 +179,14 @@ def test_a_call_without_what_it_needs(words: list[str], expected: str, capsys: S
         (["train", "--help"], ["jaxnet train --run-dir DIR --resume", "--deterministic"]),
         (["runs", "--help"], ["usage: jaxnet runs [DIR] [--json]", "productive over total"]),
         (["debug", "--help"], ["usage: jaxnet debug RUN [--json]", "training.on_nan=skip"]),
-        (["predict", "--help"], ["usage: jaxnet predict RUN DATA [--output FILE]", "p(CLASS)"]),
-        (["evaluate", "--help"], ["usage: jaxnet evaluate RUN [DATA] [--json]", "examples:"]),
+        (
+            ["predict", "--help"],
+            ["jaxnet predict RUN DATA [--top-k K] [--output FILE]", "p(CLASS)"],
+        ),
+        (
+            ["evaluate", "--help"],
+            ["jaxnet evaluate RUN [DATA [--labels FILE]] [--json]", "examples:"],
+        ),
         (["report", "--help"], ["usage: jaxnet report RUN", "report.html"]),
         (["config", "--help"], ["show", "check", "schema"]),
         (["config", "show", "--help"], ["usage: jaxnet config show [CONFIG]"]),

@@ -297,5 +297,5 @@ def test_sources_that_do_not_fit():
 def test_scales_are_those_of_the_config():
     from jaxnet.config import names
 
-    assert encoding.HOWS == names.SCALES
+    assert (*encoding.HOWS, "unit") == names.SCALES  # unit is of sparse rows
     assert data.BUILTIN_SOURCES == names.BUILTIN_SOURCES

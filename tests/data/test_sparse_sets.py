@@ -52,7 +52,7 @@ def unit(x):
     return x / np.where(lengths == 0, 1, lengths)
 
 
-NPZ = {"train": "X.npz", "labels_of_rows": {"train": "Y.npz"}}
+NPZ = {"train": "X.npz", "train_labels": "Y.npz"}
 
 
 @pytest.mark.parametrize("files", [{}, NPZ], ids=["text", "npz"])
@@ -110,8 +110,8 @@ def test_parts_from_files_of_their_own(folder):
     assert data.schema["rows"] == {"train": 30, "validation": 10, "test": 4}
     assert data.schema["split"]["test_given"] is True
     assert data.schema["split"]["validation_given"] is False
-    labels = {"train": "Y.npz", "validation": "Y.npz"}
-    data = made(folder, train="X.npz", validation="X.npz", test="test.txt", labels_of_rows=labels)
+    labels = {"train_labels": "Y.npz", "validation_labels": "Y.npz"}
+    data = made(folder, train="X.npz", validation="X.npz", test="test.txt", **labels)
     assert [len(part) for part in data.rows] == [N, 0, 0]
     np.testing.assert_array_equal(back(data.y_val), Y)
 
@@ -201,7 +201,7 @@ FILES = {
         ({"test": "dense.npz"}, r"^data.test: dense.npz: not sparse rows, as data.train are$"),
         ({"test": "none.npz"}, r"^data.test: .*none.npz: no such file$"),
         ({"train": "none.txt"}, r"none.txt: no such file"),
-        ({"labels_of_rows": {"train": "Y.npz"}}, r"train.txt: holds its labels itself; leave .*Y"),
+        ({"train_labels": "Y.npz"}, r"train.txt: holds its labels itself; leave .*Y"),
         ({"split": {"validation": 0.6, "test": 0.4}}, r"data.split: .* leave nothing to train on"),
         ({"split": {"group": "a"}}, r"^data.split.group: a: sparse rows have no columns"),
         ({"split": {"file": "none.csv"}}, r"data.split.file: .*none.csv: No such file"),
