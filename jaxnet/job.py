@@ -76,7 +76,7 @@ def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = 
     optimizer = config.optimizer.model_dump(exclude={"learning_rate", "weight_decay", "schedule"})
     schedule = Schedule(**config.optimizer.schedule.model_dump())
     shares = _shares(task, data, row_weights)
-    head = sparse_job.head(config, loss.name, len(shares.names))
+    head = sparse_job.head(config, len(shares.names))
     sparse_job.check_depth(config, len(shares.names))
     options = _loss_options(config, loss, activation, shares)
     if head == "linear_blocks" and isinstance(config.loss.pos_weight, int | float):

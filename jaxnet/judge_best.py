@@ -21,12 +21,12 @@ from jaxnet.job import Job
 from jaxnet.judged import Judged, description, refuse_not_finite
 from jaxnet.polling import at_once
 from jaxnet.training import best_labels, evaluation
-from jaxnet.training.calibration import Calibration
+from jaxnet.training.calibration import Calibration, soften
 from jaxnet.training.fit import Fitted
 from jaxnet.training.metrics import best
 from jaxnet.training.metrics.best import Ranked
 from jaxnet.training.metrics.decisions import THRESHOLD
-from jaxnet.training.thresholds import Decision
+from jaxnet.training.thresholds import Decision, tune_best
 
 _WHY = "model.head: linear_blocks keeps no logits"
 
@@ -71,8 +71,8 @@ def judge(
         summaries,
         calibration=Calibration(1.0, _WHY, fitted=False),
         decision=decision,
-        importance={"reason": "sparse rows have no columns by name, or the head keeps no logits"},
-        proof={"reason": f"{_WHY}; its gradients are proved in docs/extreme.md"},
+        importance={"reason": _WHY},
+        proof={"reason": f"{_WHY}; docs/extreme.md names the proofs of its gradients"},
     )
     return Judged(fitted.params, description(config, job, fitted, 1.0, decision), record)
 
@@ -112,7 +112,7 @@ def decide(config: Config, ranked: Ranked) -> Decision:
     if not len(ranked.own) or not ranked.hits.any():
         reason = "no rows were held out" if not len(ranked.own) else "no label was among the best"
         return Decision("threshold", None, THRESHOLD, reason=reason)
-    return Decision("threshold", "f1", best.tune(ranked))
+    return Decision("threshold", "f1", tune_best(ranked.p, ranked.hits, int(ranked.own.sum())))
 
 
 def _parts(data: Dataset) -> dict[str, tuple[Any, Any]]:
@@ -144,6 +144,6 @@ def _measured(
     targets = sparse_job.targets(job.task, sets, job.program.head)
     losses = best_labels.losses(job.program, fitted.params, inputs, targets, poll)
     refuse_not_finite(fitted, {part: np.column_stack([found.logits, losses])})
-    p = best_labels.probabilities(found.logits)
+    p = soften(found.logits, job.task.name)
     ranked = best.ranked(found.labels, p, sets.indptr, sets.indices, labels)
     return _Measured(ranked, float(losses.mean(dtype=np.float64)) / labels if len(x) else None)

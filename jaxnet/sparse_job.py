@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from jaxnet.config import Config
-from jaxnet.config.names import HEAD_METRICS
+from jaxnet.config.check_sparse import against_blocks
 from jaxnet.data import sparse
 from jaxnet.data.dataset import Dataset
 from jaxnet.data.sparse import SparseLabels, SparseRows
 from jaxnet.errors import UserError
 from jaxnet.nn.bags import Bags
 from jaxnet.nn.linear_heads import Sets
-from jaxnet.training import head_step, needs
+from jaxnet.training import needs
 from jaxnet.training.tasks import Task, as_targets
 
 MANY_LABELS = 4096  # from here on logits cost more than the blocks do
@@ -76,27 +76,17 @@ def bag_spread(x: Any, scheme: str) -> float | None:
     return math.sqrt((2.0 if scheme == "he" else 1.0) / (square or 1.0))
 
 
-def head(config: Config, loss: str, labels: int) -> str:
+def head(config: Config, labels: int) -> str:
     """The head that the config asks for: "dense" or "linear_blocks".
 
-    auto is linear_blocks from 4,096 labels on, where nothing stands against it.
+    auto is linear_blocks from 4,096 labels on, where nothing is asked for that this one has not.
 
     Args:
-        loss: its name in `jaxnet.losses.LOSSES`. labels: K.
+        labels: K.
     """
     if config.model.head != "auto":
         return config.model.head
-    stopping, threshold = config.training.early_stopping, config.decision.threshold
-    fits = (
-        config.task == "multilabel"
-        and labels >= MANY_LABELS
-        and loss in head_step.HEADS
-        and config.loss.gradient == "closed_form"
-        and config.optimizer.clip_norm is None
-        and (stopping is None or stopping.metric in HEAD_METRICS)
-        and (threshold is None or threshold == "f1" or not isinstance(threshold, str))
-        and (bool(config.model.hidden) or not config.is_sparse)
-    )
+    fits = labels >= MANY_LABELS and not any(against_blocks(config))
     return "linear_blocks" if fits else "dense"
 
 
@@ -117,11 +107,11 @@ def check_depth(config: Config, labels: int) -> None:
         )
 
 
-def held(data: Dataset) -> needs.Sparse | None:
+def held(data: Dataset) -> needs.RowBytes | None:
     """Bytes of the rows on the device; None for rows that are arrays."""
     if not isinstance(data.x_train, SparseRows):
         return None
-    return needs.Sparse(
+    return needs.RowBytes(
         *(_held(x, y) for x, y in ((data.x_train, data.y_train), (data.x_val, data.y_val)))
     )
 

@@ -8,7 +8,6 @@ from jaxnet import sparse_job
 from jaxnet.config import load_config
 
 CONFIG = {"task": "multilabel", "data": {"source": "digit_attributes"}}
-LOSS = "multilabel_cross_entropy"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +21,7 @@ LOSS = "multilabel_cross_entropy"
         ({"training.early_stopping.metric": "precision_at_5"}, 4096, "linear_blocks"),
         ({"training.early_stopping.metric": "micro_f1"}, 4096, "dense"),
         ({"optimizer.clip_norm": 1.0}, 4096, "dense"),
+        ({"loss.name": "focal"}, 4096, "dense"),
         ({"loss.gradient": "autodiff"}, 4096, "dense"),
         ({"model.head": "dense"}, 10**6, "dense"),
         ({"model.head": "linear_blocks"}, 3, "linear_blocks"),
@@ -31,4 +31,4 @@ LOSS = "multilabel_cross_entropy"
 def test_auto_is_by_blocks_where_nothing_needs_the_logits(
     changes: dict[str, Any], labels: int, head: str
 ) -> None:
-    assert sparse_job.head(load_config(CONFIG, overrides=changes), LOSS, labels) == head
+    assert sparse_job.head(load_config(CONFIG, overrides=changes), labels) == head

@@ -86,8 +86,12 @@ def head(config: Config) -> Found:
         yield ("model", "head_weights"), "is used with model.head: linear_blocks only"
     if model.block is not None and model.head == "dense":
         yield ("model", "block"), "is used with model.head: linear_blocks only; remove it"
-    if model.head != "linear_blocks":
-        return
+    if model.head == "linear_blocks":
+        yield from against_blocks(config)
+
+
+def against_blocks(config: Config) -> Found:
+    """What is asked for that a head without logits does not have; `auto` is dense then."""
     key = ("model", "head")
     if config.task != "multilabel":
         yield key, f"linear_blocks is for task: multilabel; task: {config.task} has dense"
@@ -103,7 +107,7 @@ def head(config: Config) -> Found:
             "the norm of the whole gradient is never known with model.head: linear_blocks; remove"
         )
         yield ("optimizer", "clip_norm"), f"{text} it, or use dense"
-    if not model.hidden and config.is_sparse:
+    if not config.model.hidden and config.is_sparse:
         text = "linear_blocks needs a hidden layer before it; set hidden, or head: dense"
         yield ("model", "hidden"), text
     stopping = config.training.early_stopping

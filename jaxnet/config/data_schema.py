@@ -29,14 +29,13 @@ class SplitConfig(Section):
 SPARSE = (".txt", ".txt.gz")
 
 
-def default_scale(train: str | None, train_labels: str | None) -> names.Scale:
-    """The usual scaling of a training file: rows of length 1 where they are sparse.
+def is_sparse(train: str | None, train_labels: str | None) -> bool:
+    """Whether rows are sparse: XC text, or an .npz file whose labels are in another.
 
-    >>> default_scale("rows.csv", None), default_scale("train.txt", None)
-    ('robust', 'unit')
+    >>> is_sparse("rows.csv", None), is_sparse("train.txt", None), is_sparse("x.npz", "y.npz")
+    (False, True, True)
     """
-    sparse = train_labels is not None or (train is not None and train.lower().endswith(SPARSE))
-    return "unit" if sparse else "robust"
+    return train_labels is not None or (train is not None and train.lower().endswith(SPARSE))
 
 
 class DataConfig(Section):
@@ -73,7 +72,9 @@ class DataConfig(Section):
     features: str = Field(default="X", min_length=1)
     """Name of the array of features in .npz files; that of the labels is target, or y."""
     scale: names.Scale = Field(
-        default_factory=lambda data: default_scale(data["train"], data["train_labels"]),
+        default_factory=lambda data: (
+            "unit" if is_sparse(data["train"], data["train_labels"]) else "robust"
+        ),
         json_schema_extra={"default": "robust"},
     )
     """Numeric columns: robust, standard, quantile or none; sparse rows: unit or none."""
@@ -81,13 +82,3 @@ class DataConfig(Section):
     """Categorical columns of more categories than this get a learned embedding."""
     split: SplitConfig = SplitConfig()
     """Rows held out for validation and test."""
-
-    @property
-    def files_of_labels(self) -> dict[str, str]:
-        """The files of labels of sparse rows, by part, as far as there are any."""
-        given = {
-            "train": self.train_labels,
-            "validation": self.validation_labels,
-            "test": self.test_labels,
-        }
-        return {part: path for part, path in given.items() if path is not None}

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from jaxnet.config import names
 from jaxnet.config.data_schema import DataConfig as DataConfig
 from jaxnet.config.data_schema import SplitConfig as SplitConfig
-from jaxnet.config.data_schema import default_scale
+from jaxnet.config.data_schema import is_sparse
 from jaxnet.config.unions import ClassWeight, PosWeight, Threshold
 from jaxnet.config.values import (
     BelowOne,
@@ -296,7 +296,12 @@ class Config(Section):
     @property
     def label_paths(self) -> dict[str, Path]:
         """The files of labels of sparse rows, by part, as far as there are any."""
-        return {part: self.path(path) for part, path in self.data.files_of_labels.items()}
+        given = {
+            "train": self.data.train_labels,
+            "validation": self.data.validation_labels,
+            "test": self.data.test_labels,
+        }
+        return {part: self.path(path) for part, path in given.items() if path is not None}
 
     @property
     def label_names_path(self) -> Path | None:
@@ -306,7 +311,7 @@ class Config(Section):
     @property
     def is_sparse(self) -> bool:
         """Whether the rows are sparse: XC text, or an .npz file whose labels are in another."""
-        return default_scale(self.data.train, self.data.train_labels) == "unit"
+        return is_sparse(self.data.train, self.data.train_labels)
 
     @property
     def split_path(self) -> Path | None:

@@ -13,6 +13,7 @@ from jaxnet.errors import UserError
 from jaxnet.nn.bags import Bags
 from jaxnet.training import best_labels, evaluate, head_step
 from jaxnet.training.best_labels import BEST
+from jaxnet.training.calibration import soften
 from jaxnet.training.epoch import network_options
 from jaxnet.training.evaluate import BLOCK, SMALL_BLOCK
 from jaxnet.training.metrics import decide
@@ -147,7 +148,7 @@ def best_of_head(
     found = best_labels.best_labels(
         model.params, inputs(x), most(model), network=network, poll=poll
     )
-    return found.labels[: len(x)], best_labels.probabilities(found.logits[: len(x)])
+    return found.labels[: len(x)], soften(found.logits[: len(x)], model.task)
 
 
 def _of_blocks(model: Model, x: Any, k: int, poll: Callable[[], None]) -> Best:

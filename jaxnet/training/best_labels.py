@@ -67,17 +67,6 @@ def losses(
     return np.concatenate([np.zeros(0, np.float32), *(part for (part,) in found)])
 
 
-def probabilities(z: np.ndarray) -> np.ndarray:
-    """Sigmoid of logits, in float64.
-
-    >>> probabilities(np.float32([0, -800])).tolist()
-    [0.5, 0.0]
-    """
-    wide = np.asarray(z, np.float64)
-    e = np.exp(-np.abs(wide))
-    return np.where(wide >= 0, 1, e) / (1 + e)
-
-
 @lru_cache(maxsize=16)
 def _ranker(network: tuple[tuple[str, Any], ...], k: int) -> Callable[..., Any]:
     """Compiled once for each shape of the rows."""

@@ -263,7 +263,7 @@ def _is_finite(
 
 
 def _largest(array: Array) -> Array:
-    """max |array|; as max and min, which the compiler vectorises (scripts/bench_heads.py).
+    """max |array|; as max and min over the rows first, which the compiler vectorises on CPU.
 
     Of bfloat16 part by part: the compiler would widen all of it.
     """

@@ -7,7 +7,7 @@ measured on the compiled program (see the tests): within a factor of two, most o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -45,8 +45,8 @@ _IN_PLACE = frozenset(("sgd", "adam", "adamw"))
 _COPIES = 1  # of a checkpoint: on its way from an accelerator to a file, and from a file to any
 
 
-class Sparse(NamedTuple):
-    """Bytes of sparse rows, which their number and width do not tell.
+class RowBytes(NamedTuple):
+    """Bytes of rows on the device: of sparse ones their number and width do not tell.
 
     Attributes:
         train, validation: features and labels of these rows.
@@ -114,7 +114,7 @@ def estimate(
     row_weights: bool = False,
     validation_weights: bool = False,
     keeps_best: bool = True,
-    sparse: Sparse | None = None,
+    sparse: RowBytes | None = None,
     head_weights: str = "float32",
 ) -> Needs:
     """What training takes, by part; nothing is compiled and nothing allocated.
@@ -133,42 +133,52 @@ def estimate(
     """
     head = states.Head(program.head, head_weights)
     state = _shapes(program, sizes, embeddings, numeric, sparse is not None, head)
-    parameters = count(state.params)
-    batch, outputs = program.batch_size, sizes[-1]
-    targets = 1 if task == "multiclass" else outputs
-    block = evaluate.block_size(validation_rows)
-    blocks = -(-validation_rows // block)
-    per_row = sizes[0] + targets
-    order = steps_per_epoch(rows, batch) * batch
-    doubled = program.optimizer.name not in _IN_PLACE or program.optimizer.clip_norm is not None
-    tables = count(state.params.tables)
-    moments, average = count(state.moments), count(state.average)
+    parameters, moments = count(state.params), count(state.moments)
+    average, outputs = count(state.average), sizes[-1]
     best = (average or parameters) if validation_rows and keeps_best else 0
-    inputs, units = _inputs(sizes[0], embeddings, numeric), sum(sizes[1:-1])
-    data = _FLOAT * rows * (per_row + row_weights)
-    validation = _FLOAT * blocks * block * (per_row + validation_weights)
-    if sparse is not None:
-        data, validation, inputs = sparse.train, sparse.validation, float(sizes[1])
-    evaluated = min(block, validation_rows)
-    looked_at = _logits(program, outputs)
+    block = evaluate.block_size(validation_rows)
+    if sparse is None:
+        per_row = sizes[0] + (1 if task == "multiclass" else outputs)
+        filled = -(-validation_rows // block) * block
+        sparse = RowBytes(
+            _FLOAT * rows * (per_row + row_weights),
+            _FLOAT * filled * (per_row + validation_weights),
+        )
+        inputs = _inputs(sizes[0], embeddings, numeric)
+    else:
+        inputs = float(sizes[1])
+    doubled = program.optimizer.name not in _IN_PLACE or program.optimizer.clip_norm is not None
     return Needs(
-        data=data + _FLOAT * order,
-        validation=validation,
+        data=sparse.train + _FLOAT * steps_per_epoch(rows, program.batch_size) * program.batch_size,
+        validation=sparse.validation,
         parameters=parameters,
         optimizer=moments,
         average=average,
         best=best,
         gradients=_gradients(program, state.params, 1 + doubled),
-        activations=int(_FLOAT * batch * (inputs + units * _per_unit(program))),
-        logits=int(looked_at(batch, _per_output(program))),
-        evaluation=int(
-            _FLOAT * evaluated * (0.7 * inputs + units)
-            + looked_at(evaluated, min(_per_output(program), 5.0))
-        ),
+        **_at_work(program, sizes, inputs, min(block, validation_rows)),
         checkpoint=_COPIES * (parameters + moments + average + best),
         predictions=_predictions(program, outputs, rows, validation_rows, other_rows),
-        shrink="model.embedding_size" if 2 * tables > parameters else "model.hidden",
+        shrink=_shrink(state.params),
     )
+
+
+def _at_work(
+    program: Program, sizes: tuple[int, ...], inputs: float, evaluated: int
+) -> dict[str, int]:
+    """What a step holds in between, and a block of so many rows when these are evaluated."""
+    batch, units, per_output = program.batch_size, sum(sizes[1:-1]), _per_output(program)
+    logits = _logits(program, evaluated, sizes[-1]) * min(per_output, 5.0)
+    return {
+        "activations": int(_FLOAT * batch * (inputs + units * _per_unit(program))),
+        "logits": int(_logits(program, batch, sizes[-1]) * per_output),
+        "evaluation": int(_FLOAT * evaluated * (0.7 * inputs + units) + logits),
+    }
+
+
+def _shrink(params: Network) -> str:
+    """The key of the config behind most of the parameters."""
+    return "model.embedding_size" if 2 * count(params.tables) > count(params) else "model.hidden"
 
 
 def _gradients(program: Program, params: Network, copies: int) -> int:
@@ -181,11 +191,10 @@ def _gradients(program: Program, params: Network, copies: int) -> int:
     return copies * (count(params) - count(last)) + (count(last) if narrow else 0)
 
 
-def _logits(program: Program, outputs: int) -> Callable[[int, float], float]:
-    """(rows, numbers for each output) -> bytes of the logits that exist at one time."""
-    if program.head != "linear_blocks":
-        return lambda rows, per_output: _FLOAT * rows * outputs * per_output
-    return lambda rows, per_output: min(_FLOAT * rows * outputs, tile_bytes()) * per_output
+def _logits(program: Program, rows: int, outputs: int) -> int:
+    """Of the logits of these rows those that exist at one time."""
+    whole = _FLOAT * rows * outputs
+    return min(whole, tile_bytes()) if program.head == "linear_blocks" else whole
 
 
 def _predictions(program: Program, outputs: int, rows: int, validation: int, others: int) -> int:
@@ -193,7 +202,7 @@ def _predictions(program: Program, outputs: int, rows: int, validation: int, oth
     others += validation
     if program.head == "linear_blocks":  # label, logit, probability and hit of the best
         of_rows = 17 * (min(rows, MOST_TRAIN) + others)
-        return min(BEST, outputs) * (of_rows + 41 * validation)  # sorted for the threshold
+        return min(BEST, outputs) * (of_rows + 8 * validation)  # sorted for the threshold
     return outputs * (12 * (rows + others) + 16 * rows)
 
 

@@ -164,12 +164,31 @@ def tune_multilabel(
     return Thresholds(pooled, weight * own + (1.0 - weight) * pooled)
 
 
+def tune_best(p: Any, hits: Any, positives: int) -> float:
+    """The threshold with the best micro F1, where only the likeliest labels of a row are known.
+
+    Args:
+        p, hits: probabilities of the known pairs of row and label, and which are positive.
+        positives: of all pairs; those that are not known are decided to be negative.
+
+    >>> tune_best([[0.3, 0.2]], [[True, False]], 1)
+    0.25
+    """
+    found = cuts(np.ravel(p), np.ravel(hits))
+    tp, fp = np.append(0, found.tp), np.append(0, found.fp)
+    return _nearest(found, 2.0 * tp / (tp + fp + positives), THRESHOLD)
+
+
 def _best(found: Cuts, rule: str, cost: Costs) -> float:
     centre = _centre(rule, cost)
     if found.positives == 0 or found.negatives == 0:
         return centre
     tp, fp = np.append(0, found.tp), np.append(0, found.fp)
-    gain = _GAINS[rule](tp, fp, found, cost)
+    return _nearest(found, _GAINS[rule](tp, fp, found, cost), centre)
+
+
+def _nearest(found: Cuts, gain: Array, centre: float) -> float:
+    """Of the best cuts the one nearest to the centre; the first is above all rows."""
     best = float(gain.max())
     places = np.flatnonzero(gain >= best - _EQUAL * abs(best))
     low = np.append(found.greatest, found.lower)[places]

@@ -9,6 +9,7 @@ from jaxnet.training.epoch import Program
 from jaxnet.training.evaluation import summarise
 from jaxnet.training.metrics import best
 from jaxnet.training.needs import estimate
+from jaxnet.training.thresholds import tune_best
 
 ROWS, LABELS = 2500, 7  # more rows than are looked at in one go
 
@@ -27,6 +28,10 @@ def ranked(p, y, k=LABELS):
     indptr = np.append(0, np.cumsum(y.sum(axis=1)))
     of_best = np.take_along_axis(p, labels, axis=1)
     return best.ranked(labels, of_best, indptr, np.nonzero(y)[1], p.shape[1])
+
+
+def tuned(found):
+    return tune_best(found.p, found.hits, int(found.own.sum()))
 
 
 def test_hits_are_the_labels_of_the_row(outputs):
@@ -53,7 +58,7 @@ def test_scores_are_those_of_all_outputs(outputs):
 def test_the_threshold_has_the_best_micro_f1(outputs):
     p, y = outputs
     found = ranked(p.round(2), y, 3)  # many that are equal
-    chosen = best.scores(found, best.tune(found))["micro_f1"].value
+    chosen = best.scores(found, tuned(found))["micro_f1"].value
     others = [best.scores(found, t)["micro_f1"].value for t in np.arange(0, 1.005, 0.005)]
     assert chosen == pytest.approx(max(others), rel=1e-12)
 
@@ -76,7 +81,7 @@ def test_no_threshold_parts_what_is_equal():
     """Between the two labels of 0.5 in the first row F1 would be 1."""
     p, y = np.array([[0.9, 0.5, 0.5], [0.5, 0.5, 0]]), np.zeros((2, 3), bool)
     y[0, :2] = True
-    assert best.tune(ranked(p, y)) == pytest.approx(0.7)
+    assert tuned(ranked(p, y)) == pytest.approx(0.7)
 
 
 def test_memory_is_as_was_estimated():
@@ -88,7 +93,7 @@ def test_memory_is_as_was_estimated():
     order = np.argsort(-p, axis=1)[:, :k].astype(np.int32)
     of_best, own = np.take_along_axis(p, order, axis=1), np.arange(rows + 1)
     tracemalloc.start()
-    best.tune(best.ranked(order, of_best, own, np.zeros(rows, np.int32), labels))
+    tuned(best.ranked(order, of_best, own, np.zeros(rows, np.int32), labels))
     most = tracemalloc.get_traced_memory()[1] + order.nbytes + of_best.nbytes
     tracemalloc.stop()
     assert 0.8 < most / needs.predictions < 1.2

@@ -16,7 +16,7 @@ from jaxnet.training import epoch as epochs
 from jaxnet.training import evaluate
 from jaxnet.training import state as states
 from jaxnet.training.epoch import Program
-from jaxnet.training.needs import DEVICE, HOST, Needs, Sparse, at_peak, count, estimate
+from jaxnet.training.needs import DEVICE, HOST, Needs, RowBytes, at_peak, count, estimate
 from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.rows import in_blocks
 
@@ -92,7 +92,7 @@ def test_sparse_rows_and_a_head_without_logits(
     features, entries, positives, most = 5_000, 20, 5, 9
     program = Program(LABELS, head="linear_blocks", batch_size=batch, optimizer=Optimizer(name))
     sizes, shape = (features, hidden, labels), jax.ShapeDtypeStruct
-    held = Sparse(4 * ROWS * (2 * entries + positives + 2) + 8, 0)
+    held = RowBytes(4 * ROWS * (2 * entries + positives + 2) + 8, 0)
     needs = estimate(
         program, sizes, task="multilabel", rows=ROWS, sparse=held, head_weights=weights
     )

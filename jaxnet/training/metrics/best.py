@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.metrics.label_ranking import DEPTHS
 from jaxnet.training.metrics.multilabel import KEYS
 from jaxnet.training.metrics.scores import Score, mean_over_rows
@@ -166,16 +165,16 @@ def _decided(found: Ranked, threshold: float) -> dict[str, Score]:
 
 def _macro(found: Ranked, said: Array, right: Array) -> Score:
     """Mean F1 of the labels that some row has."""
-    count = lambda chosen: np.bincount(found.labels[chosen], minlength=found.K)  # noqa: E731
-    own = np.bincount(found.indices, minlength=found.K)
+    own, many, tp = (
+        np.bincount(each, minlength=found.K)
+        for each in (found.indices, found.labels[said], found.labels[right])
+    )
     known = own > 0
     if not known.any():
         return Score(None, "no positives")
-    f1 = 2.0 * count(right)[known] / (count(said) + own)[known]
-    bare = int((~known).sum())
-    return Score(
-        float(f1.mean()), f"{bare:,} labels without positive rows left out" if bare else ""
-    )
+    f1 = 2.0 * tp[known] / (many + own)[known]
+    out = f"{int((~known).sum()):,} labels without positive rows: left out of the mean"
+    return Score(float(f1.mean()), "" if known.all() else out)
 
 
 def _coverage(found: Ranked, said: Array) -> Score:
@@ -183,25 +182,6 @@ def _coverage(found: Ranked, said: Array) -> Score:
     if not known.size:
         return Score(None, "no positives")
     return Score(float(np.isin(known, found.labels[said]).mean()))
-
-
-def tune(found: Ranked) -> float:
-    """The threshold with the best micro F1 on these rows: halfway between the p that it divides.
-
-    >>> found = ranked(np.array([[4, 1]]), np.array([[0.9, 0.2]]), np.array([0, 1]), [4], 5)
-    >>> tune(found)
-    0.55
-    """
-    p, hits = found.p.reshape(-1), found.hits.reshape(-1)
-    if not hits.any():
-        return THRESHOLD
-    order = np.argsort(-p, kind="stable")
-    p, tp = p[order], np.cumsum(hits[order])
-    last = np.append(p[1:] < p[:-1], True)  # a threshold cuts between two probabilities
-    f1 = np.where(last, 2.0 * tp / (np.arange(1, len(p) + 1) + found.own.sum()), -1)
-    at = int(np.argmax(f1))
-    below = p[at + 1] if at + 1 < len(p) else 0.0
-    return float(min(max((p[at] + below) / 2, np.nextafter(below, 2)), p[at]))
 
 
 def summary(metrics: Mapping[str, Score]) -> dict[str, Any]:
