@@ -52,16 +52,15 @@ def prepare(
 ) -> Dataset:
     """The data set that the `data` section of a config describes; keywords as its keys.
 
-    source: a built-in set; or train (and validation, test): .npz files or tables (.csv, .csv.gz,
-    .parquet), or sparse rows (XC text in .txt or .txt.gz, SciPy's sparse .npz), relative to
-    `directory`. A file of validation or test rows is kept as it is, and so is a test table within
-    an .npz file; parts without a file are split off.
+    source: a built-in set; or train (and validation, test): .npz files, tables (.csv, .csv.gz,
+    .parquet) or sparse rows (XC .txt and .txt.gz, sparse .npz), from `directory` on. A file of
+    validation or test rows is kept as it is, as is a test table within an .npz file; parts without
+    a file are split off.
     target: of a table, the column of the labels (see `targets`); of .npz files, the key, "y" for
     None. columns: name -> numeric, categorical or id, where the inferred kind is not meant.
     missing: cells that mean missing, beside empty ones. split: see `Shares`. scale: None is robust,
-    of sparse rows unit. train_labels, validation_labels, test_labels: labels of sparse .npz files;
-    label_names: a file with a name a line.
-    Raises DataError for all that can be wrong with files, labels or features.
+    of sparse rows unit. train_labels, validation_labels, test_labels: labels of sparse .npz files.
+    label_names: a file with a name a line. Raises DataError for all that can be wrong with them.
 
     >>> data = prepare("binary", source="breast_cancer")
     >>> data.x_train.shape, data.x_val.shape, data.x_test.shape
@@ -72,17 +71,12 @@ def prepare(
     if (source is None) == (train is None):
         raise DataError("data: give either source (a built-in set) or train (a file)")
     wishes = Options(scale or "robust", one_hot_limit, embedding_size)
-    shares = Shares(**(split or {}))
     folder = Path(directory)
-    if shares.file is not None:
-        shares = shares._replace(file=str(folder / shares.file))
+    shares = _shares(folder, **(split or {}))
     if train is not None and sparse_sets.is_sparse(folder / train):
-        if task != "multilabel":
-            raise DataError(f"data.train: {train}: sparse rows have sets of labels; task: {task}")
         given = (train, train_labels), (validation, validation_labels), (test, test_labels)
-        parts = [_sparse_files(folder, *pair) for pair in zip(PARTS, given, strict=True)]
-        names = None if label_names is None else folder / label_names
-        return _sparse(parts, sparse_sets.Wishes(scale or "unit", shares, names))
+        names = _below(folder, label_names)
+        return _sparse(task, folder, given, sparse_sets.Wishes(scale or "unit", shares, names))
     if train is not None and train_labels is not None:
         raise DataError(f"data.train: {train}: holds no sparse rows; leave data.train_labels out")
     settings = _settings(task, positive, columns, drop, missing, wishes, shares)
@@ -91,23 +85,34 @@ def prepare(
             if path is not None:
                 raise DataError(f"data.{key}: a built-in set is split by itself; leave {key} out")
         return build(sources.built_in(source, task), settings)
-    files = Files(
-        folder / str(train),
-        None if validation is None else folder / validation,
-        None if test is None else folder / test,
-    )
+    files = Files(folder / str(train), _below(folder, validation), _below(folder, test))
     return build(sources.from_files(files, task, features=features, target=target), settings)
 
 
-def _sparse(parts: Sequence[sparse_sets.Files | None], wishes: sparse_sets.Wishes) -> Dataset:
-    train, validation, test = parts
+def _shares(folder: Path, file: str | None = None, **given: Any) -> Shares:
+    return Shares(**given, file=None if file is None else str(folder / file))
+
+
+def _below(folder: Path, path: str | Path | None) -> Path | None:
+    return None if path is None else folder / path
+
+
+_Given = tuple[str | Path | None, str | Path | None]  # rows, and their labels
+
+
+def _sparse(
+    task: str, folder: Path, given: tuple[_Given, ...], wishes: sparse_sets.Wishes
+) -> Dataset:
+    train, validation, test = (
+        _sparse_files(folder, *pair) for pair in zip(PARTS, given, strict=True)
+    )
     assert train is not None  # there always is a training file
+    if task != "multilabel":
+        raise DataError(f"data.train: {given[0][0]}: sparse rows have sets of labels; task: {task}")
     return sparse_sets.prepare(train, validation, test, wishes)
 
 
-def _sparse_files(
-    folder: Path, part: str, given: tuple[str | Path | None, str | Path | None]
-) -> sparse_sets.Files | None:
+def _sparse_files(folder: Path, part: str, given: _Given) -> sparse_sets.Files | None:
     path, own = given
     if path is None:
         return None
@@ -115,7 +120,7 @@ def _sparse_files(
         raise DataError(f"data.{part}: {folder / path}: no such file")
     if not sparse_sets.is_sparse(folder / path):
         raise DataError(f"data.{part}: {path}: not sparse rows, as data.train are")
-    return sparse_sets.Files(folder / path, None if own is None else folder / own)
+    return sparse_sets.Files(folder / path, _below(folder, own))
 
 
 def from_frames(

@@ -60,18 +60,16 @@ def predict_file(
     progress: Callable[[int, float], None] = lambda done, share: None,
     poll: Callable[[], None] = lambda: None,
 ) -> Predicted:
-    """Predict every row of a file; memory does not grow with their number (but a sparse .npz file
-    is read as a whole).
+    """Predict every row of a file; only a sparse .npz file is read as a whole.
 
     The columns of the output are the identifiers of the rows (columns that training was told to
     leave out, or left out by itself, as far as the file has them), the decision in `prediction`,
     and the probability of each class in `p(CLASS)`. Multi-label: `prediction` holds the names of
-    the labels as the training data wrote them, with their separator; where the training data had a
-    column of 0 and 1 a label, so has the output: `prediction(LABEL)`.
+    the labels as the training data wrote them, with their separator; where that had a column of 0
+    and 1 a label, so has the output: `prediction(LABEL)`.
 
-    With `top_k`, and always where the model keeps no logits, the decision in `prediction` is
-    followed by the k likeliest labels and their probabilities, `label_1`, `p_1`, ..., `label_k`,
-    `p_k`.
+    With `top_k`, and always where the model keeps no logits, `prediction` is followed by the k
+    likeliest labels and their probabilities, `label_1`, `p_1`, ..., `label_k`, `p_k`.
 
     Args:
         source: a .csv, .csv.gz or .parquet file with the columns of training in any order, or an
@@ -91,10 +89,9 @@ def predict_file(
         UserError: the output cannot be what it should be, or k is out of range.
         RunFailed: the output cannot be written.
     """
-    path = Path(source)
-    k = _shown(model, top_k)
+    path, k = Path(source), _shown(model, top_k)
     pieces.refuse_other_kind(model.encoder, path)
-    source_rows, names = _open(model, path, rows, k)
+    source_rows, names = _open(model, path, rows)
     layout = lay_out(model, names, k)
     classes, findings = _classes(model), Findings()
     columns = (*layout.identifiers, *layout.decisions, *layout.probabilities)
@@ -103,13 +100,11 @@ def predict_file(
         pieces.ahead(source_rows, poll=poll) as found,
     ):
         for piece in found:
-            cells = _copied(layout, piece)
             if k is None:
-                p = outputs(model, piece.encoded.x, poll=poll)
-                cells |= _all(model, layout, classes, p)
+                cells = _all(model, layout, classes, outputs(model, piece.encoded.x, poll=poll))
             else:
-                cells |= _best(model, layout, classes, best.best(model, piece.encoded.x, k, poll))
-            writer.write(cells)
+                cells = _best(model, layout, classes, best.best(model, piece.encoded.x, k, poll))
+            writer.write(_copied(layout, piece) | cells)
             findings.add(piece.encoded)
             progress(findings.rows, piece.share)
     return Predicted(summed_up(model.encoder, findings), columns)
@@ -158,7 +153,7 @@ def _labels(model: Model) -> list[Any]:
     return list(model.schema["classes"])
 
 
-def _open(model: Model, path: Path, rows: int | None, k: int | None) -> tuple[Any, tuple[str, ...]]:
+def _open(model: Model, path: Path, rows: int | None) -> tuple[Any, tuple[str, ...]]:
     """The pieces of the file, and the names of its columns."""
     known, classes = model.encoder, len(model.schema["classes"])
     outputs = best.BEST if model.keeps_no_logits else classes

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from jaxnet.cli.main import main
 from jaxnet.cli.signals import AGAIN
+from tests.cli.striking import struck_while_writing
 from tests.run_maker import make_run, write_table
 
 Streams = pytest.CaptureFixture[str]
@@ -205,17 +205,6 @@ def test_a_signal_leaves_nothing_behind(
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     header, *lines = (folder / "new.csv").read_text().splitlines()
     (folder / "long.csv").write_text("\n".join([header, *(lines * 10_000)]) + "\n")
-    with subprocess.Popen(
-        command(str(finished), "long.csv", "--output", "out.csv", "--quiet"),
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        until = time.monotonic() + 100
-        while not list(folder.glob(".tmp-*")) and time.monotonic() < until:
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(number)
-        said = process.communicate(timeout=100)[1]
-    assert (process.returncode, said) == (code, expected)
+    words = command(str(finished), "long.csv", "--output", "out.csv", "--quiet")
+    assert struck_while_writing(words, folder, environment, number) == (code, expected)
     assert {path.name for path in folder.iterdir()} == {"new.csv", "long.csv"}

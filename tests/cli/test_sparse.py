@@ -4,9 +4,7 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from jaxnet.cli.signals import AGAIN
 from jaxnet.config import load_config
 from jaxnet.inference import predict_file
 from jaxnet.run import load_data
+from tests.cli.striking import struck_while_writing
 from tests.run_maker import make_run
 from tests.sparse_runs import FEATURES, HEADS, Made, finished, write_npz, write_xc
 
@@ -158,20 +157,10 @@ def test_a_signal_leaves_nothing_behind(folder: Path, environment: dict[str, str
     write_xc(folder / "long.txt", 60_000, seed=4)
     environment["PYTHONPATH"] = str(ROOT)
     run = str(finished("linear_blocks").run)
-    words = ["predict", run, "long.txt", "--output", "out.csv", "--quiet"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "jaxnet.cli.main", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        until = time.monotonic() + 100
-        while not list(folder.glob(".tmp-*")) and time.monotonic() < until:
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=100)[1]
-    assert (process.returncode, said) == (143, f"jaxnet: error: terminated{AGAIN}\n")
+    command = [sys.executable, "-m", "jaxnet.cli.main", "predict", run, "long.txt"]
+    words = [*command, "--output", "out.csv", "--quiet"]
+    said = f"jaxnet: error: terminated{AGAIN}\n"
+    assert struck_while_writing(words, folder, environment, signal.SIGTERM) == (143, said)
     assert {path.name for path in folder.iterdir()} == {"new.txt", "long.txt"}
 
 
