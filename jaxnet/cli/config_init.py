@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 What is guessed is marked as guessed, with the reason: read those lines. The labels are counted in
-all rows; the columns of a table are described by its first 65,536. Of XC text the settings for very
-many labels are written from 1,000 labels on.
+all rows; the columns of a table are described by its first 65,536. For XC text the settings of
+configs/extreme.yaml are written.
 
 examples:
   jaxnet config init rows.csv
