@@ -7,35 +7,35 @@ not load JAX:
     jaxnet.load(run_directory) -> model     jaxnet.inference
     jaxnet.JaxnetClassifier(...).fit(X, y)  jaxnet.estimator
     jaxnet.losses, jaxnet.activations, jaxnet.mlp, jaxnet.backprop, jaxnet.gradcheck,
-    jaxnet.linear_heads: jaxnet.nn
+    jaxnet.linear_heads: jaxnet.nn; `from jaxnet.losses import focal` works too
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxnet import activations as activations
+    from jaxnet import backprop as backprop
     from jaxnet import errors as errors
+    from jaxnet import gradcheck as gradcheck
+    from jaxnet import linear_heads as linear_heads
+    from jaxnet import losses as losses
+    from jaxnet import mlp as mlp
     from jaxnet import nn as nn
     from jaxnet.estimator import JaxnetClassifier as JaxnetClassifier
     from jaxnet.inference import load as load
-    from jaxnet.nn import activations as activations
-    from jaxnet.nn import backprop as backprop
-    from jaxnet.nn import gradcheck as gradcheck
-    from jaxnet.nn import linear_heads as linear_heads
-    from jaxnet.nn import losses as losses
-    from jaxnet.nn import mlp as mlp
     from jaxnet.run import train as train
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "activations": "jaxnet.nn.activations",
-    "backprop": "jaxnet.nn.backprop",
-    "gradcheck": "jaxnet.nn.gradcheck",
+    "activations": "jaxnet.activations",
+    "backprop": "jaxnet.backprop",
+    "gradcheck": "jaxnet.gradcheck",
     "errors": "jaxnet.errors",
-    "linear_heads": "jaxnet.nn.linear_heads",
-    "losses": "jaxnet.nn.losses",
-    "mlp": "jaxnet.nn.mlp",
+    "linear_heads": "jaxnet.linear_heads",
+    "losses": "jaxnet.losses",
+    "mlp": "jaxnet.mlp",
     "nn": "jaxnet.nn",
 }
 _FUNCTIONS = {

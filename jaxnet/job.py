@@ -171,8 +171,8 @@ def _loss_options(config: Config, loss: Loss, activation: str, shares: _Shares) 
     asked = {name for name, value in given.items() if value is not None}
     if config.loss.label_smoothing > 0:
         asked.add("label_smoothing")
-    if asked - loss.options:
-        name = min(asked - loss.options)
+    if asked - set(loss.options):
+        name = min(asked - set(loss.options))
         raise UserError(f"loss.{name}: {loss.name} takes no such option; remove it")
     given["labels"] = config.loss.labels
     if isinstance(loss.activation, tuple):

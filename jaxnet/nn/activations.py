@@ -6,6 +6,7 @@ is exactly 0 in float32 from z = 17; `sigmoid(z) * sigmoid(-z)` is right to the 
 the floating-point range goes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -22,10 +23,15 @@ Elementwise = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 LEAKY_SLOPE = 0.01
+FAR = 1e30  # in the place of an infinite z, where the limit of a product is 0
 
 
 class Activation(NamedTuple):
     """An elementwise activation: `f(z)` and `derivative(z)` = f'(z), both of the shape of z.
+
+    image: f returns nothing less than the first number, nothing greater than the second.
+    derivative_terms: the sum of the absolute values of the terms of f', against which its error
+    is measured where it changes sign; None: f' has one sign.
 
     >>> float(ACTIVATIONS["sigmoid"].derivative(jnp.float32(0.0)))
     0.25
@@ -33,6 +39,8 @@ class Activation(NamedTuple):
 
     f: Elementwise
     derivative: Elementwise
+    image: tuple[float, float] = (-math.inf, math.inf)
+    derivative_terms: Elementwise | None = None
 
 
 def _with_derivative(f: Elementwise, derivative: Elementwise) -> Elementwise:
@@ -127,7 +135,9 @@ def _normal_density(z: Float[Array, "..."]) -> Float[Array, "..."]:
     """phi(z) = exp(-z^2 / 2) / sqrt(2 pi); z = high + low, and the square of high is exact."""
     z = jnp.clip(z, -40, 40)
     high = jnp.round(16 * z) / 16
-    return jnp.exp(-high * high / 2) * jnp.exp(-(z - high) * (z + high) / 2) * 0.3989422804014327
+    # Left alone, XLA would make exp(A) exp(B) exp(A + B), and round away what B holds.
+    rest = jnp.where(jnp.isnan(z), z, jnp.exp(-(z - high) * (z + high) / 2))
+    return jnp.exp(-high * high / 2) * rest * 0.3989422804014327
 
 
 def _normal_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -137,7 +147,7 @@ def _normal_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def _gelu(z: Float[Array, "..."]) -> Float[Array, "..."]:
     """z Phi(z), the exact form (Hendrycks and Gimpel 2016), not its tanh approximation."""
-    return z * _normal_cdf(z)
+    return jnp.maximum(z, -FAR) * _normal_cdf(z)
 
 
 def gelu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -146,12 +156,16 @@ def gelu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
     >>> gelu_derivative(jnp.array([0.0, 5.0])).round(3).tolist()
     [0.5, 1.0]
     """
-    return _normal_cdf(z) + z * _normal_density(z)
+    return _normal_cdf(z) + jnp.clip(z, -FAR, FAR) * _normal_density(z)
+
+
+def _gelu_derivative_terms(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    return _normal_cdf(z) + jnp.abs(jnp.clip(z, -FAR, FAR)) * _normal_density(z)
 
 
 def _silu(z: Float[Array, "..."]) -> Float[Array, "..."]:
     """z sigma(z), also called swish."""
-    return z * sigmoid(z)
+    return jnp.maximum(z, -FAR) * sigmoid(z)
 
 
 def silu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -160,7 +174,11 @@ def silu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
     >>> float(silu_derivative(jnp.float32(0.0)))
     0.5
     """
-    return sigmoid(z) * (1 + z * sigmoid(-z))
+    return sigmoid(z) * (1 + jnp.clip(z, -FAR, FAR) * sigmoid(-z))
+
+
+def _silu_derivative_terms(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    return sigmoid(z) * (1 + jnp.abs(jnp.clip(z, -FAR, FAR)) * sigmoid(-z))
 
 
 def _softplus(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -187,15 +205,15 @@ identity = _with_derivative(_identity, jnp.ones_like)
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
         "identity": Activation(identity, jnp.ones_like),
-        "sigmoid": Activation(sigmoid, sigmoid_derivative),
-        "tanh": Activation(tanh, tanh_derivative),
-        "relu": Activation(relu, relu_derivative),
+        "sigmoid": Activation(sigmoid, sigmoid_derivative, (0.0, 1.0)),
+        "tanh": Activation(tanh, tanh_derivative, (-1.0, 1.0)),
+        "relu": Activation(relu, relu_derivative, (0.0, math.inf)),
         "leaky_relu": Activation(leaky_relu, leaky_relu_derivative),
-        "elu": Activation(elu, elu_derivative),
-        "selu": Activation(selu, selu_derivative),
-        "gelu": Activation(gelu, gelu_derivative),
-        "silu": Activation(silu, silu_derivative),
-        "softplus": Activation(softplus, sigmoid),
+        "elu": Activation(elu, elu_derivative, (-1.0, math.inf)),
+        "selu": Activation(selu, selu_derivative, (-SELU_SCALE * SELU_ALPHA, math.inf)),
+        "gelu": Activation(gelu, gelu_derivative, (-0.17, math.inf), _gelu_derivative_terms),
+        "silu": Activation(silu, silu_derivative, (-0.279, math.inf), _silu_derivative_terms),
+        "softplus": Activation(softplus, sigmoid, (0.0, math.inf)),
     }
 )
 
@@ -213,6 +231,17 @@ def find(name: str) -> Activation:
     if name not in ACTIVATIONS:
         raise UserError(f"no activation is called {name!r}; choose from {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
+
+
+def image(name: str) -> tuple[float, float]:
+    """Least and greatest number of an output activation; of one that is not known, any number.
+
+    >>> image("softmax"), image("tanh")
+    ((0, 1), (-1.0, 1.0))
+    """
+    if name == "softmax":
+        return 0.0, 1.0
+    return ACTIVATIONS[name].image if name in ACTIVATIONS else (-math.inf, math.inf)
 
 
 class Softmax(NamedTuple):
@@ -252,7 +281,8 @@ def softmax_parts(z: Float[Array, "*m K"]) -> Softmax:
     )
     # Selected, not jnp.max: for a fixed k all below is smooth in z, ties included.
     largest = jnp.sum(jnp.where(is_largest, z, 0), axis=-1, keepdims=True)
-    gap = jnp.where(is_largest, 0, largest - z)
+    # Several logits of +inf share the row, as large ones that are equal do.
+    gap = jnp.where(is_largest | (z == jnp.inf), 0, largest - z)
     e = jnp.exp(-gap)
     s = jnp.sum(jnp.where(is_largest, 0, e), axis=-1, keepdims=True)
     a = e / (1 + s)

@@ -43,6 +43,14 @@ def test_labels_of_64_bits_never_wrap_to_a_class(label):
     assert np.isnan(values[0])
     assert np.isfinite(values[1])
     assert np.isnan(losses.binary_cross_entropy(jnp.zeros(2), labels)[0])
+    with jax.enable_x64(True):  # here the label is one of JAX's own 64 bits
+        wide = jnp.asarray(labels)
+        assert wide.dtype == jnp.int64
+        for call in (losses.categorical_cross_entropy, losses.categorical_cross_entropy.delta):
+            found = jax.jit(call)(jnp.zeros((2, 3)), wide)
+            assert np.isnan(found[0]).all()
+            assert np.isfinite(found[1]).all()
+        assert np.isnan(losses.binary_cross_entropy(jnp.zeros(2), wide)[0])
 
 
 def test_means_are_taken_in_float32():

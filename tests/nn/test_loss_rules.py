@@ -218,6 +218,128 @@ def test_masked_classes_are_legal(targets: str, options: dict[str, Any]):
         assert forbidden[1] == 0
 
 
+INFINITE = [
+    ("binary_cross_entropy", {}),
+    ("multilabel_cross_entropy", {"pos_weight": 2.0}),
+    ("focal", {}),
+    ("focal", {"gamma": 0.0}),
+    ("asymmetric", {}),
+    ("asymmetric", {"clip": 0.0, "gamma_pos": 1.0}),
+    ("squared_error", {"activation": "sigmoid"}),
+    ("squared_error", {"activation": "tanh"}),
+    ("squared_error", {"activation": "gelu"}),
+    ("squared_error", {"activation": "silu"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), INFINITE)
+def test_an_infinite_logit_has_the_limits_of_large_ones(name: str, options: dict[str, Any]):
+    """-inf masks a label; its neighbours in the row must not hear of it."""
+    z = np.float32([[-1, 0.5], [-1, 0.5], [1, 0.5], [1, 0.5]])
+    y = np.float32([[0, 1], [1, 1], [1, 1], [0, 1]])
+    if name == "binary_cross_entropy":
+        z, y = z[:, :1], y[:, :1]
+    loss = LOSSES[name]
+
+    @jax.jit
+    def value_and_slopes(z):
+        forms = (loss, loss.forward_mode)
+        slopes = [jax.grad(lambda z, f=f: losses.sum(f(z, y, **options)))(z) for f in forms]
+        return loss(z, y, **options), slopes
+
+    far, infinite = (z * np.where(np.arange(z.shape[1]) == 0, at, 1) for at in (1e5, np.inf))
+    large, expected = value_and_slopes(np.float32(far))
+    value, slopes = value_and_slopes(np.float32(infinite))
+    # A loss without bound is infinite at the end; its slope is what it was on the way there.
+    grows = np.asarray(large) > 1e4
+    same(np.isinf(value), grows)
+    close(np.asarray(value)[~grows], np.asarray(large)[~grows], 1e-6)
+    unbounded = np.zeros_like(z, bool)
+    if options.get("activation") in ("gelu", "silu"):
+        unbounded[2:, 0] = True  # (a - y) f' grows too
+    for slope, of_large in zip(slopes, expected, strict=True):
+        close(np.asarray(slope)[~unbounded], np.asarray(of_large)[~unbounded], 1e-6)
+
+
+def test_infinite_logits_behind_softmax():
+    loss = losses.categorical_cross_entropy
+    inf = np.inf
+    z = np.float32([[inf, 0, 1], [inf, 0, 1], [inf, inf, 1], [-inf, 0, 0]])
+    labels = np.array([0, 1, 0, 1])
+    run = jax.jit(lambda y, o: (loss(z, y, **o), loss.delta(z, y, **o)))
+    half = [[0, 0, 0], [1, -1, 0], [-0.5, 0.5, 0], [0, -0.5, 0.5]]
+    for y in (labels, np.eye(3, dtype=np.float32)[labels]):
+        value, delta = run(y, {})
+        close(value[np.array([0, 2, 3])], [0, np.log(2), np.log(2)])
+        assert value[1] == inf
+        close(delta, half)
+    smoothed, _ = run(labels, {"label_smoothing": np.float32(0.1)})
+    same(smoothed, np.full(4, inf))  # a smoothed target asks for every class
+    unsmoothed, _ = run(labels, {"label_smoothing": np.float32(0)})
+    same(unsmoothed, run(labels, {})[0])
+
+
+@every_loss
+def test_leading_axes_are_rows(row: Row):
+    """[..., K] as in optax: two by three rows are six rows, and no row axis is one row."""
+    z, y = (np.asarray(part) for part in row.draw())
+
+    @jax.jit
+    def both(z, y):
+        return row.loss(z, y), jax.grad(lambda z: jnp.sum(row.loss(z, y)))(z)
+
+    value, slope = both(z, y)
+    flat = z.ndim == 1 and row.loss.layout.name == "binary"
+    many = [part.reshape(2, 3, *part.shape[1:]) for part in (z, y)]
+    if flat:
+        many = [part[..., None] for part in many]
+    values, slopes = both(*many)
+    same(values, np.asarray(value).reshape(2, 3))
+    same(slopes, np.asarray(slope).reshape(many[0].shape))
+    if not flat and row.loss.layout.name in ("multiclass", "multilabel"):
+        one, of_one = both(z[4], y[4])
+        assert one.shape == ()
+        close(one, value[4], 1e-6)
+        close(of_one, slope[4], 1e-6)
+
+
+def test_means_and_sums_take_losses_of_any_shape():
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    weights = np.float32([[1, 0, 2], [0, 0, 1]])
+    assert float(losses.mean(values)) == 2.5
+    assert float(losses.mean(values, weights)) == 9 / 4
+    with pytest.raises(UserError, match="weights take the shape of the losses"):
+        losses.mean(values, weights[0])
+
+
+def test_class_weights_belong_to_classes():
+    weight = jnp.asarray([1.0, 3.0])
+    loss = partial(losses.squared_error, class_weight=weight)
+    z, y = jnp.full(4, 0.5), jnp.asarray([0.0, 1.0, 0.5, 2.5])
+    close(loss(z, y)[:3], [0.125, 0.375, 0])
+    assert np.isnan(loss(z, y)[3])
+    signs = jnp.asarray([-1.0, 1.0, 0.0, 1.0])
+    found = loss(z, signs, activation="tanh")
+    same(found / losses.squared_error(z, signs, activation="tanh"), [1, 3, 1, 3])
+    rows = jnp.asarray([[0.0, 1.0], [-0.5, 1.5]])
+    found = loss(jnp.zeros((2, 2)), rows, activation="softmax")
+    assert found[0] > 0
+    assert np.isnan(found[1])
+
+
+def test_a_seed_takes_activations_and_no_logits():
+    z, y = jnp.asarray([3.0, -2.0, 0.5]), jnp.asarray([1.0, 0.0, 1.0])
+    same(np.isnan(losses.binary_cross_entropy.seed(z, y)), [True, True, False])
+    same(np.isnan(losses.squared_error.seed(z, y, activation="tanh")), [True, True, False])
+    assert np.isfinite(losses.squared_error.seed(z, y)).all()  # behind the identity
+
+
+def test_forward_mode_is_refused_with_the_form_that_has_it():
+    z, y = jnp.zeros(2), jnp.ones(2)
+    with pytest.raises(TypeError, match=r"use binary_cross_entropy\.forward_mode\(\.\.\.\)"):
+        jax.jvp(lambda z: losses.binary_cross_entropy(z, y), (z,), (z,))
+
+
 def test_binary_logits_of_infinity_are_certain():
     z, y = jnp.asarray([jnp.inf, -jnp.inf, jnp.inf]), jnp.asarray([1, 0, 0])
     same(losses.binary_cross_entropy(z, y), [0, 0, np.inf])
@@ -227,17 +349,18 @@ def test_binary_logits_of_infinity_are_certain():
 def shapes_that_only_broadcast(row: Row) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     match row.loss.layout.name:
         case "binary":
-            return [((M,), (M, 1)), ((M, 1), (M,)), ((M,), (1,)), ((M, 2), (M, 2)), ((), ())]
+            return [((M,), (M, 1)), ((M, 1), (M,)), ((M,), (1,)), ((M, 2), (M, 2)), ((), (1,))]
         case "multiclass":
             return [
                 ((M, K), (1, K)),
                 ((M, K), (M, 1)),
                 ((M, K), (1,)),
-                ((M,), (M,)),
+                ((M,), (1,)) if row.soft else ((M,), (M,)),
                 ((M, 0), (M,)),
+                ((M, K, 2), (M, 2)),
             ]
         case _:
-            return [((M, K), (1, K)), ((M, K), (M, 1)), ((M,), (M, 1)), ((M, K, 1), (M, K, 1))]
+            return [((M, K), (1, K)), ((M, K), (M, 1)), ((M,), (M, 1)), ((M, K, 2), (M, 2))]
 
 
 @every_loss

@@ -1,6 +1,10 @@
 """Losses that users make and register, and the docstrings of those that are built in."""
 
+import copy
 import doctest
+import importlib
+import inspect
+import pickle
 from types import MappingProxyType
 
 import jax
@@ -8,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxnet
 from jaxnet.errors import LossPairError, UserError
 from jaxnet.nn import backprop, losses, mlp
 from jaxnet.nn.losses import ELEMENTWISE, LOSSES, MULTICLASS, core
@@ -55,6 +60,51 @@ def test_two_functions_make_a_loss_with_all_that_the_others_have():
         loss(z, y, gamma=2.0)
     with pytest.raises(LossPairError, match="logcosh belongs to identity"):
         loss(z, y, activation="sigmoid")
+
+
+def test_a_loss_looks_like_a_function():
+    """What editors, `help` and functools see."""
+    for name, options in {
+        "focal": {"gamma": 2.0, "labels": "sum", "label_smoothing": 0.0, "class_weight": None},
+        "asymmetric": {"gamma_pos": 0.0, "gamma_neg": 4.0, "clip": 0.05},
+        "squared_error": {"activation": "identity"},
+    }.items():
+        loss = LOSSES[name]
+        assert loss.__name__ == name
+        for form in (loss, loss.delta, loss.plain, loss.forward_mode):
+            known = inspect.signature(form).parameters
+            assert list(known)[:2] == ["logits", "targets"]
+            assert {option: known[option].default for option in options} == options
+    own = inspect.signature(logcosh()).parameters
+    assert own["width"].default == 1.0
+    assert own["width"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_copy_or_a_pickle_of_a_loss_is_the_loss(monkeypatch: pytest.MonkeyPatch):
+    for loss in (losses.focal, losses.register(logcosh("mine"))):
+        assert pickle.loads(pickle.dumps(loss)) is loss
+        assert copy.deepcopy({"loss": loss})["loss"] is loss
+        assert copy.copy(loss) is loss
+    text = pickle.dumps(core.LOSSES["mine"])
+    monkeypatch.setattr(core, "LOSSES", MappingProxyType({}))
+    with pytest.raises(UserError, match=r"pass it to losses\.register before you unpickle"):
+        pickle.loads(text)
+
+
+def test_public_modules_are_importable_as_they_are_named():
+    for name in ("losses", "mlp", "backprop", "activations", "gradcheck", "linear_heads"):
+        found = importlib.import_module(f"jaxnet.{name}")
+        assert getattr(jaxnet, name) is found
+        inner = importlib.import_module(f"jaxnet.nn.{name}")
+        public = getattr(inner, "__all__", None) or [
+            one for one in vars(found) if not one.startswith("_")
+        ]
+        for one in public:
+            assert getattr(found, one) is getattr(inner, one)
+    from jaxnet.losses import categorical_cross_entropy
+
+    assert categorical_cross_entropy is LOSSES["categorical_cross_entropy"]
 
 
 def test_its_delta_and_not_autodiff_of_its_value_is_the_gradient():

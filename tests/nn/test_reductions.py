@@ -54,5 +54,7 @@ def test_shapes_are_never_broadcast():
         losses.mean(VALUES, jnp.ones((3, 1)))
     with pytest.raises(UserError, match=r"got \(1,\)"):
         losses.sum(VALUES, jnp.ones(1))
-    with pytest.raises(UserError, match=r"one loss an example, shape \(m,\); got \(3, 1\)"):
-        losses.mean(VALUES[:, None])
+    with pytest.raises(UserError, match=r"weights take the shape of the losses, \(3, 1\); got"):
+        losses.mean(VALUES[:, None], jnp.ones(3))
+    with pytest.raises(UserError, match=r"one loss an example, shape \(m,\); got \(\)"):
+        losses.mean(VALUES[0])

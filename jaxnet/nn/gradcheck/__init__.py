@@ -6,8 +6,9 @@ confirm, so that a delta that is not the derivative of its value is found howeve
 
 The error of an entry is |got - expected| / (sum of the absolute values of its terms), where that
 sum is above 1e-30: where terms of unlike sign cancel (smoothed targets, say) no formula can keep
-more digits; elsewhere it is the relative error. Limits: 2e-6 in float32, 5e-6 behind softmax, 4e-3
-in bfloat16, for |z| up to 80. Gradients of a whole network are compared tensor by tensor.
+more digits; elsewhere it is the relative error. Limits: 2e-6 in float32, 5e-6 behind softmax and
+gelu, 4e-3 in bfloat16, for |z| up to 80. Gradients of a whole network are compared tensor by
+tensor.
 """
 
 from collections.abc import Iterable
@@ -36,8 +37,9 @@ def run(names: Iterable[str] | str | None = None, *, networks: bool = True) -> R
     """Check registered losses: all of them, or those named.
 
     Each stands behind its output activations, in float32 and bfloat16, with hard, soft, smoothed
-    and weighted targets. Then each behind a network, whose hidden activation changes from loss to
-    loss; of a loss with a choice of output activations one is taken.
+    and weighted targets: those that classifiers use, of a loss that has a choice (`check` takes
+    the others). Then each behind a network, whose hidden activation changes from loss to loss; of
+    a loss with a choice of output activations one is taken.
 
     Args:
         names: of `losses.LOSSES`; None: all.
@@ -78,7 +80,7 @@ def check(
         loss: as `losses.make` returns it.
         activation: output activation, of a loss that has a choice; None: the usual ones.
         reach: largest |z|; lower it for a loss that is not finite at 80.
-        limit: of the relative error; None: 2e-6 (softmax 5e-6), in bfloat16 4e-3.
+        limit: of the relative error; None: 2e-6 (softmax and gelu 5e-6), in bfloat16 4e-3.
         hidden: activations of the hidden layers of the networks; () for none.
         dtypes: of the logits.
         options: of the loss, such as gamma=0.5.

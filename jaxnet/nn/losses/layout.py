@@ -1,8 +1,9 @@
 """Shapes of logits and targets: what a loss accepts and how it reads it.
 
-Shapes that only broadcast are refused: (m,) logits against (m, 1) targets would make an (m, m)
-loss without a word. Integer labels that name no class become NaN, value and gradient, because JAX
-would clamp them or wrap them around in silence.
+Leading axes may be any number: a loss takes logits [..., K] and gives [...], as optax does. Shapes
+that only broadcast are refused: (m,) logits against (m, 1) targets would make an (m, m) loss
+without a word. Integer labels that name no class become NaN, value and gradient, because JAX would
+clamp them or wrap them around in silence.
 """
 
 from collections.abc import Callable
@@ -22,14 +23,34 @@ class Layout(NamedTuple):
     Attributes:
         name: the family, in a word.
         accepts: the shapes it takes, in words for messages.
-        check: (loss name, z, y) -> (z, y) or UserError.
+        fits: (z, y) -> whether they have such shapes.
+        has_class_axis: (z, y) -> whether the last axis of z holds the outputs of a row; if not,
+            every number of z is a row of one output.
         read: (z (m, K), y) -> targets as the loss's functions see them.
     """
 
     name: str
     accepts: str
-    check: Callable[[str, Array, Array], tuple[Array, Array]]
+    fits: Callable[[Array, Array], bool]
+    has_class_axis: Callable[[Array, Array], bool]
     read: Callable[[Array, Array], Array]
+
+    def check(self, name: str, z: Array, y: Array) -> tuple[Array, Array]:
+        """The arguments of the loss called `name`, if they fit.
+
+        Raises:
+            ShapeError: logits that are not floating-point, or shapes that do not fit.
+        """
+        if not jnp.issubdtype(z.dtype, jnp.floating):
+            raise ShapeError(
+                f"{name} takes floating-point logits, got {z.dtype}; use z.astype(float)"
+            )
+        if not self.fits(z, y):
+            raise ShapeError(
+                f"{name} takes {self.accepts}; got logits {z.shape} and targets {y.shape}. "
+                "Shapes are never broadcast: reshape one of them"
+            )
+        return z, y
 
 
 class ShapeError(UserError, TypeError):
@@ -44,66 +65,31 @@ def is_integer(y: Array) -> bool:
 def as_targets(targets: ArrayLike) -> Array:
     """Targets as an array; integers beyond int32 stay beyond every class instead of wrapping.
 
-    False and True become 0 and 1.
+    False and True become 0 and 1. What `jax.jit` does to its own arguments comes before: without
+    x64 it wraps NumPy's 64-bit integers to int32 where they do not fit.
     """
+    ends = np.iinfo(np.int32)
     if isinstance(targets, np.ndarray) and targets.dtype.kind in "iu":
-        ends = np.iinfo(np.int32)
         if targets.dtype.itemsize >= 4:  # a shorter type fits, and has no room for these ends
             targets = np.clip(targets, max(ends.min, np.iinfo(targets.dtype).min), ends.max)
         return jnp.asarray(targets.astype(np.int32))
     found = jnp.asarray(targets)
-    return found.astype(jnp.int32) if found.dtype == jnp.bool_ else found
-
-
-def _refuse(name: str, accepts: str, z: Array, y: Array) -> ShapeError:
-    return ShapeError(
-        f"{name} takes {accepts}; got logits {z.shape} and targets {y.shape}. "
-        "Shapes are never broadcast: reshape one of them"
-    )
-
-
-def _need_float(name: str, z: Array) -> None:
-    if not jnp.issubdtype(z.dtype, jnp.floating):
-        raise ShapeError(f"{name} takes floating-point logits, got {z.dtype}; use z.astype(float)")
-
-
-def _same_shape(accepts: str, fits: Callable[[Array], bool]) -> Callable[..., tuple[Array, Array]]:
-    def check(name: str, z: Array, y: Array) -> tuple[Array, Array]:
-        _need_float(name, z)
-        if z.shape != y.shape or not fits(z):
-            raise _refuse(name, accepts, z, y)
-        return z, y
-
-    return check
-
-
-def _rows_of_classes(name: str, z: Array, y: Array) -> tuple[Array, Array]:
-    _need_float(name, z)
-    by_label = y.ndim == 1 and is_integer(y) and z.shape[:1] == y.shape
-    if z.ndim != 2 or z.shape[1] < 1 or not (by_label or z.shape == y.shape):
-        raise _refuse(name, MULTICLASS.accepts, z, y)
-    return z, y
-
-
-def _rows_or_labels(name: str, z: Array, y: Array) -> tuple[Array, Array]:
-    _need_float(name, z)
-    by_label = z.ndim == 2 and y.ndim == 1 and is_integer(y) and z.shape[:1] == y.shape
-    if not by_label and (z.shape != y.shape or z.ndim not in (1, 2)):
-        raise _refuse(name, OUTPUTS.accepts, z, y)
-    return z, y
+    if found.dtype.itemsize >= 4 and jnp.issubdtype(found.dtype, jnp.integer):
+        found = jnp.clip(found, max(ends.min, jnp.iinfo(found.dtype).min), ends.max)
+    return found.astype(jnp.int32) if is_integer(found) else found
 
 
 def _read_zero_one(z: Array, y: Array) -> Array:
     """Targets as numbers; integers other than 0 and 1 become NaN."""
-    y = y.reshape(z.shape)
     if not is_integer(y):
-        return y.astype(z.dtype)
+        return y.reshape(z.shape).astype(z.dtype)
+    y = y.reshape(z.shape)
     return jnp.where((y == 0) | (y == 1), y.astype(z.dtype), jnp.asarray(np.nan, z.dtype))
 
 
 def _read_classes(z: Array, y: Array) -> Array:
     """Integer labels (m,) stay what they are; rows of targets become numbers."""
-    return y.astype(jnp.int32) if y.ndim == 1 else y.astype(z.dtype)
+    return y if y.ndim == 1 else y.astype(z.dtype)
 
 
 def _read_outputs(z: Array, y: Array) -> Array:
@@ -120,37 +106,53 @@ def one_hot(labels: Array, z: Array) -> Array:
     return jnp.where(inside[:, None], rows, jnp.asarray(np.nan, z.dtype))
 
 
-_BINARY_SHAPES = "logits and targets of one column and equal shape, (m,) or (m, 1)"
-_MULTILABEL_SHAPES = "logits (m, K) and targets (m, K)"
-_ELEMENTWISE_SHAPES = "logits and targets of equal shape, (m,), (m, 1) or (m, K)"
+def _same(z: Array, y: Array) -> bool:
+    return z.shape == y.shape
+
+
+def _labels(z: Array, y: Array) -> bool:
+    """Whether y holds one integer label for each row of logits [..., K]."""
+    return z.ndim > 0 and is_integer(y) and z.shape[:-1] == y.shape
+
 
 BINARY = Layout(
     "binary",
-    _BINARY_SHAPES,
-    _same_shape(_BINARY_SHAPES, lambda z: z.ndim == 1 or (z.ndim == 2 and z.shape[1] == 1)),
-    _read_zero_one,
+    "logits and targets of one column and equal shape, (m,) or [..., 1]",
+    fits=lambda z, y: _same(z, y) and (z.ndim < 2 or z.shape[-1] == 1),
+    has_class_axis=lambda z, y: z.ndim > 1,
+    read=_read_zero_one,
 )
 MULTILABEL = Layout(
     "multilabel",
-    _MULTILABEL_SHAPES,
-    _same_shape(_MULTILABEL_SHAPES, lambda z: z.ndim == 2),
-    _read_zero_one,
+    "logits [..., K] and targets [..., K]",
+    fits=lambda z, y: _same(z, y) and z.ndim > 0,
+    has_class_axis=lambda z, y: True,
+    read=_read_zero_one,
 )
 ELEMENTWISE = Layout(
     "elementwise",
-    _ELEMENTWISE_SHAPES,
-    _same_shape(_ELEMENTWISE_SHAPES, lambda z: z.ndim in (1, 2)),
-    _read_zero_one,
+    "logits and targets of equal shape, (m,) or [..., K]",
+    fits=_same,
+    has_class_axis=lambda z, y: z.ndim > 1,
+    read=_read_zero_one,
 )
 MULTICLASS = Layout(
     "multiclass",
-    "logits (m, K) and targets either integer labels (m,) or rows (m, K)",
-    _rows_of_classes,
-    _read_classes,
+    "logits [..., K] and targets either integer labels [...] or rows [..., K]",
+    # Logits (m,) beside labels (m,) are those of two classes in one column, not one row of m.
+    fits=lambda z, y: (
+        z.ndim > 0
+        and z.shape[-1] > 0
+        and (_labels(z, y) or (_same(z, y) and (z.ndim > 1 or not is_integer(y))))
+    ),
+    has_class_axis=lambda z, y: True,
+    read=_read_classes,
 )
 OUTPUTS = Layout(
     "outputs",
-    "logits and targets of equal shape, (m,) or (m, K), or logits (m, K) and integer labels (m,)",
-    _rows_or_labels,
-    _read_outputs,
+    "logits and targets of equal shape, (m,) or [..., K], or logits [..., K] and integer labels "
+    "[...]",
+    fits=lambda z, y: _same(z, y) or _labels(z, y),
+    has_class_axis=lambda z, y: z.ndim > 1 or y.ndim < z.ndim,
+    read=_read_outputs,
 )

@@ -18,7 +18,7 @@ Values = Float[ArrayLike, "..."]
 def totals(values: Values, weights: Weights = None) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """(sum_i w_i L_i, sum_i w_i); a boolean mask counts as weights 0 and 1.
 
-    Shapes: values and weights (m,).
+    Shapes: values (m,) or [...], as losses of [..., K] logits are; weights of the same shape.
 
     Raises:
         UserError: other shapes; (m, 1) weights would make (m, m) products without a word.
@@ -27,11 +27,11 @@ def totals(values: Values, weights: Weights = None) -> tuple[Float[Array, ""], F
     [2.0, 2.0]
     """
     values = jnp.asarray(values)
-    if values.ndim != 1:
+    if values.ndim == 0:
         raise UserError(f"reductions take one loss an example, shape (m,); got {values.shape}")
     values = values.astype(wide_type(values.dtype))
     if weights is None:
-        return jnp.sum(values), jnp.asarray(values.shape[0], values.dtype)
+        return jnp.sum(values), jnp.asarray(values.size, values.dtype)
     w = jnp.asarray(weights).astype(values.dtype)
     if w.shape != values.shape:
         raise UserError(f"weights take the shape of the losses, {values.shape}; got {w.shape}")

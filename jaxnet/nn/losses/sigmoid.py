@@ -6,7 +6,7 @@ weight p, class weight w and smoothed target y'. P' <= 0 <= N', so that delta = 
 cancels only where the targets themselves disagree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -24,11 +24,11 @@ class Sides(NamedTuple):
     """The two sides of a loss behind sigmoids; each function returns (positive, negative).
 
     Attributes:
-        value: z, **own options -> (P(z), N(z)).
-        slope: z, **own options -> (P'(z), N'(z)).
-        seed: a, **own options -> (dP/da, dN/da).
-        bound: z, **own options -> absolute terms of the slopes; None: |slope|.
-        usual: z, **own options -> (P(z), N(z)) in the form others leave to autodiff.
+        value: z, *own options -> (P(z), N(z)).
+        slope: z, *own options -> (P'(z), N'(z)).
+        seed: a, *own options -> (dP/da, dN/da).
+        bound: z, *own options -> absolute terms of the slopes; None: |slope|.
+        usual: z, *own options -> (P(z), N(z)) in the form others leave to autodiff.
     """
 
     value: Callable[..., Pair]
@@ -85,18 +85,23 @@ def times(c: Array, x: Array) -> Array:
     return jnp.where(absent, 0, c * jnp.where(absent, 0, x))
 
 
-def behind_sigmoid(name: str, layout: Layout, sides: Sides, own: tuple[str, ...], doc: str) -> Loss:
-    """The `Loss` that two sides make; `own` are the options that go to the sides."""
-    shared = ("label_smoothing", "pos_weight", "class_weight")
+SHARED = {"label_smoothing": 0.0, "pos_weight": None, "class_weight": None}
+
+
+def behind_sigmoid(
+    name: str, layout: Layout, sides: Sides, own: Mapping[str, Any], doc: str
+) -> Loss:
+    """The `Loss` that two sides make; `own` are the options that go to the sides, in order."""
 
     def combine(
         pair: Callable[..., Pair], size: Callable[[Array], Array] = lambda x: x
     ) -> Callable[..., Array]:
         def terms(z: Array, y: Array, labels: str = "sum", **options: Any) -> Array:
             weigh = by_label if layout is MULTILABEL or z.shape[1] > 1 else by_answer
-            weights = {k: v for k, v in options.items() if k in shared}
+            weights = {k: v for k, v in options.items() if k in SHARED}
             c1, c0 = map(size, coefficients(y, weigh=weigh, **weights))
-            positive, negative = map(size, pair(z, **{k: options[k] for k in own if k in options}))
+            arguments = (options.get(option, default) for option, default in own.items())
+            positive, negative = map(size, pair(z, *arguments))
             total = times(c1, positive) + times(c0, negative)
             return total / _divisor(labels, z.shape[1])
 
@@ -106,7 +111,6 @@ def behind_sigmoid(name: str, layout: Layout, sides: Sides, own: tuple[str, ...]
         terms = combine(pair)
         return lambda z, y, **options: jnp.sum(terms(z, y, **options), axis=1)
 
-    options = frozenset((*shared, *own)) | (set() if layout is BINARY else {"labels"})
     return Loss(
         name,
         layout,
@@ -114,7 +118,7 @@ def behind_sigmoid(name: str, layout: Layout, sides: Sides, own: tuple[str, ...]
         summed(sides.value),
         combine(sides.slope),
         combine(sides.seed),
-        options,
+        {**own, **SHARED, **({} if layout is BINARY else {"labels": "sum"})},
         combine(sides.bound or sides.slope, jnp.abs),
         summed(sides.usual) if sides.usual else None,
         doc,
@@ -156,11 +160,11 @@ binary_cross_entropy = register(
         "binary_cross_entropy",
         BINARY,
         CROSS_ENTROPY,
-        (),
+        {},
         f"""Binary cross-entropy behind one sigmoid (lecture 2, binary classification).
 {_FORMULA}
 
-    Shapes: logits and targets (m,) or (m, 1), equal; targets 0/1 integers or probabilities.
+    Shapes: logits and targets (m,) or [..., 1], equal; targets 0/1 integers or probabilities.
     Options: label_smoothing, pos_weight (scalar), class_weight (2,) = weights of classes 0, 1.
 
     >>> float(binary_cross_entropy(jnp.array([0.0]), jnp.array([1]))[0])  # log 2
@@ -174,11 +178,11 @@ multilabel_cross_entropy = register(
         "multilabel_cross_entropy",
         MULTILABEL,
         CROSS_ENTROPY,
-        (),
+        {},
         f"""Sum (or mean) over K labels of binary cross-entropy (lecture 2, multi-label).
 {_FORMULA}
 
-    Shapes: logits and targets (m, K). Options: label_smoothing, pos_weight (scalar or (K,)),
+    Shapes: logits and targets [..., K]. Options: label_smoothing, pos_weight (scalar or (K,)),
     class_weight (K,) = a weight per label, labels = "sum" (the lecture's) or "mean".
 
     >>> multilabel_cross_entropy(jnp.zeros((1, 2)), jnp.array([[1, 0]])).shape
