@@ -20,6 +20,7 @@ from jaxnet.nn.bags import Bags
 from jaxnet.polling import at_once
 from jaxnet.training import evaluate, evaluation, importance, proof
 from jaxnet.training.calibration import Calibration, before_after, fit_temperature
+from jaxnet.training.evaluate import Outputs
 from jaxnet.training.fit import Fitted
 from jaxnet.training.metrics.decisions import THRESHOLD
 from jaxnet.training.tasks import as_targets
@@ -58,14 +59,15 @@ def judge(
     with at_once(poll):
         scaling = calibrate(config, job, logits["validation"], y_val)
     temperature = scaling.temperature if scaling is not None else 1.0
-    p = {part: probabilities(job, z, temperature) for part, z in logits.items()}
     with at_once(poll):
-        decision = decide(config, p["validation"], y_val)
+        found = {part: outputs(job, z, temperature) for part, z in logits.items()}
+        decision = decide(config, found["validation"].p, y_val)
         summaries = {
             part: evaluation.summarise(
                 job.task.name,
-                p[part],
+                found[part].p,
                 y,
+                logits=found[part].logits,
                 thresholds=decision.thresholds,
                 names=data.schema["class_names"],
                 with_curves=part != "train",
@@ -73,7 +75,7 @@ def judge(
             for part, (_, y) in parts.items()
         }
         for part, (_, y) in parts.items():
-            judge_best.add_propensities(summaries[part], p[part], y, data.schema)
+            judge_best.add_propensities(summaries[part], found[part].ranking, y, data.schema)
         changed = {
             part: before_after(job.task.name, logits[part], y, temperature)
             for part, (_, y) in parts.items()
@@ -99,10 +101,9 @@ def _parts(data: Dataset) -> dict[str, Part]:
     return dict(zip(PARTS, zip(x, y, strict=True), strict=True))
 
 
-def probabilities(job: Job, z: np.ndarray, temperature: float) -> np.ndarray:
-    """Of logits (n, outputs), as the metrics take them: binary (n,), else (n, K)."""
-    p = evaluate.probabilities_of(job.task.name, z, job.activation, temperature)
-    return p[:, 0] if job.task.name == "binary" else p
+def outputs(job: Job, z: np.ndarray, temperature: float) -> Outputs:
+    """What the logits z (n, outputs) say, as the metrics take it."""
+    return evaluate.outputs_of(job.task.name, z, job.activation, temperature)
 
 
 def calibrate(

@@ -78,17 +78,21 @@ def judge(
 
 
 def add_propensities(
-    summary: dict[str, Any], p: np.ndarray, y: np.ndarray, schema: Mapping[str, Any]
+    summary: dict[str, Any], z: np.ndarray, y: np.ndarray, schema: Mapping[str, Any]
 ) -> None:
-    """PSP@k to the metrics of a dense head, where the training rows were sets of labels."""
+    """PSP@k to the metrics of a dense head, where the training rows were sets of labels.
+
+    Args:
+        z: logits, or what else ranks the labels of a row, (n, K).
+    """
     inverse = inverse_propensities(schema)
     if inverse is None or not len(y):
         return
-    k = min(best_labels.BEST, p.shape[1])
-    labels = np.argsort(-p, axis=1, kind="stable")[:, :k]
+    k = min(best_labels.BEST, z.shape[1])
+    labels = np.argsort(-z, axis=1, kind="stable")[:, :k]
     sets = sparse_job.as_sets(y)
-    of_best = np.take_along_axis(p, labels, axis=1)
-    ranked = best.ranked(labels, of_best, sets.indptr, sets.indices, p.shape[1])
+    of_best = np.take_along_axis(z, labels, axis=1)
+    ranked = best.ranked(labels, of_best, sets.indptr, sets.indices, z.shape[1])
     scores = {
         key: one for key, one in best.rankings(ranked, inverse).items() if key.startswith("psp")
     }

@@ -84,8 +84,14 @@ def test_metrics_describe_what_the_loaded_model_predicts(finished):
         np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
     shown = p[:, 1] if config.task == "binary" else p
     thresholds = model.description["thresholds"]
-    found = final_metrics(config.task, shown, data.y_test, thresholds=thresholds)
+    z = model.logits(raw)
+    assert z.shape == (len(raw), OUTPUTS[config.task] if config.task != "binary" else 1)
+    z = z[:, 0] if config.task == "binary" else z
+    found = final_metrics(config.task, shown, data.y_test, logits=z, thresholds=thresholds)
     assert found == done.metrics["test"]
+    # Where no probability rounds to 0 or 1 they say the same.
+    by_p = final_metrics(config.task, shown, data.y_test, thresholds=thresholds)
+    assert by_p == pytest.approx(found, rel=1e-9)
     codes = model.predict(raw)
     if config.task != "multilabel":
         assert set(codes) <= set(model.classes.tolist())

@@ -150,7 +150,7 @@ def _decided(
     judge.refuse_not_finite(fitted, {"validation": z})
     scaling = judge.calibrate(config, job, z, y, weights)
     temperature = scaling.temperature if scaling is not None else 1.0
-    p = judge.probabilities(job, z, temperature)
+    p = judge.outputs(job, z, temperature).p
     thresholds = judge.decide(config, p, y, fewest=_FEWEST).thresholds
     return Trained(
         embedding.named(fitted.params),

@@ -1,7 +1,7 @@
 """Using a finished run: load it, predict new rows in memory or from a file, measure it.
 
 load           run directory -> Model
-Model          predict_proba, predict and top_k of arrays, data frames and sparse matrices
+Model          predict_proba, logits, predict and top_k of arrays, data frames and sparse matrices
 predict_file   a file of rows -> a file of predictions, in bounded memory
 evaluate_file  a file of labelled rows -> metrics
 """

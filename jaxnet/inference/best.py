@@ -122,22 +122,20 @@ def network_of(model: Model) -> dict[str, Any]:
     return network_options(said["activation"], said["parametrisation"], said["precision"])
 
 
-def probabilities(model: Model, x: Any, poll: Callable[[], None] = lambda: None) -> np.ndarray:
-    """Probabilities of all outputs of encoded rows, (n, outputs) float64."""
-    said, params = model.description, model.params
+def logits(model: Model, x: Any, poll: Callable[[], None] = lambda: None) -> np.ndarray:
+    """Logits of all outputs of encoded rows as the network gives them, (n, outputs) float32."""
+    params = model.params
     if model.keeps_no_logits:
         body, head = head_step.split(params)
         wide = head._replace(W=head.W.astype(np.float32))  # it may be kept in bfloat16
         params = head_step.join(body, wide)
-    return evaluate.predict(
-        params,
-        inputs(x),
-        network=network_of(model),
-        task_name=model.task,
-        activation=said["output_activation"],
-        temperature=float(said.get("temperature", 1.0)),
-        poll=poll,
-    )[: len(x)]
+    return evaluate.logits(params, inputs(x), network=network_of(model), poll=poll)[: len(x)]
+
+
+def outputs(model: Model, z: np.ndarray) -> evaluate.Outputs:
+    """What `logits` say by the model's temperature: calibrated logits and probabilities."""
+    activation = model.description["output_activation"]
+    return evaluate.outputs_of(model.task, z, activation, model.temperature)
 
 
 def best_of_head(
@@ -160,8 +158,8 @@ def _of_blocks(model: Model, x: Any, k: int, poll: Callable[[], None]) -> Best:
 
 
 def _of_outputs(model: Model, x: Any, k: int, poll: Callable[[], None]) -> Best:
-    p = probabilities(model, x, poll)
-    codes = np.argsort(-p, axis=1, kind="stable")[:, :k]
+    found = outputs(model, logits(model, x, poll))
+    p, codes = found.p, np.argsort(-found.ranking, axis=1, kind="stable")[:, :k]
     decided = decide(model.task, p, model.thresholds)
     of_codes = np.take_along_axis(p, codes, axis=1)
     if model.task != "multilabel":

@@ -15,9 +15,9 @@ from jaxnet.data.labels import Labels
 from jaxnet.data.new_rows import Ready
 from jaxnet.data.places import nearest, values
 from jaxnet.errors import DataError
-from jaxnet.inference import pieces, sets
+from jaxnet.inference import best, pieces, sets
 from jaxnet.inference.findings import Findings, Rows, summed_up
-from jaxnet.inference.model import Model, outputs
+from jaxnet.inference.model import Model
 from jaxnet.inference.pieces import Piece
 from jaxnet.polling import at_once
 from jaxnet.training.evaluation import summarise
@@ -112,19 +112,21 @@ def _whole(model: Model, rows: Iterator[Piece], own: Callable[[], Labels], told:
 def _by_piece(
     model: Model, rows: Iterator[Piece], own: Callable[[], Labels], told: Told
 ) -> Evaluated:
-    findings, p = Findings(), []
+    findings, z = Findings(), []
     with pieces.ahead(rows, poll=told.poll) as each:
         for piece in each:
-            p.append(outputs(model, piece.encoded.x, poll=told.poll))
+            z.append(best.logits(model, piece.encoded.x, told.poll))
             findings.add(piece.encoded)
             told.progress(findings.rows, piece.share)
     with at_once(told.poll):
         true = own()
         findings.warnings.update(dict.fromkeys(true.warnings))
+        said = best.outputs(model, np.concatenate(z))
         found = summarise(
             model.task,
-            np.concatenate(p),
+            said.p,
             true.targets,
+            logits=said.logits,
             thresholds=model.thresholds,
             names=model.schema["class_names"],
             with_curves=False,

@@ -16,7 +16,7 @@ from jaxnet.data.sparse import SparseLabels
 from jaxnet.errors import DataWarning, UserError
 from jaxnet.inference import best
 from jaxnet.nn.embedding import Network
-from jaxnet.training.evaluate import SMALL_BLOCK
+from jaxnet.training.evaluate import SMALL_BLOCK, Outputs
 from jaxnet.training.metrics import decide
 
 _MOST = 1 << 28  # probabilities at once, of a head that keeps no logits
@@ -78,6 +78,11 @@ class Model(NamedTuple):
         return self.description.get("thresholds")
 
     @property
+    def temperature(self) -> float:
+        """What logits are divided by before they become probabilities; 1 without calibration."""
+        return float(self.description.get("temperature", 1.0))
+
+    @property
     def keeps_no_logits(self) -> bool:
         """Whether the last layer is only ever seen in blocks (`model.head: linear_blocks`)."""
         return self.description.get("head") == "linear_blocks"
@@ -99,9 +104,19 @@ class Model(NamedTuple):
             UserError: the model keeps no logits, and there are too many rows for all of them.
         """
         encoded = self._encoded(x)
-        if self.keeps_no_logits:
-            return _all_probabilities(self, encoded)
-        return two_columns(self.task, outputs(self, encoded))
+        return _in_parts(self, encoded, lambda z: two_columns(self.task, best.outputs(self, z).p))
+
+    def logits(self, x: Any) -> Float[np.ndarray, "n k"]:
+        """Calibrated logits of each row of x, (n, outputs) float64; binary: one column.
+
+        They are z_L over the temperature: `predict_proba` is their sigmoid, multiclass their
+        softmax. They rank rows, and tell their log loss, where probabilities round to 0 or 1.
+        Behind another output activation (squared error) they are z_L.
+
+        Raises:
+            DataError, UserError: as `predict_proba`.
+        """
+        return _in_parts(self, self._encoded(x), lambda z: z.astype(np.float64) / self.temperature)
 
     def top_k(self, x: Any, k: int) -> Top:
         """The k likeliest labels or classes of each row of x, with their probabilities.
@@ -130,7 +145,7 @@ class Model(NamedTuple):
             decided = best.best(self, encoded, 1).decided
             assert isinstance(decided, SparseLabels)
             return sparse.to_scipy(decided).astype(np.int32)
-        codes = decide(self.task, outputs(self, encoded), self.thresholds)
+        codes = decide(self.task, outputs(self, encoded).p, self.thresholds)
         return codes if self.task == "multilabel" else self.classes[codes]
 
     def _encoded(self, x: Any) -> Any:
@@ -144,19 +159,24 @@ class Model(NamedTuple):
         return found.x
 
 
-def outputs(model: Model, x: Any, *, poll: Callable[[], None] = lambda: None) -> np.ndarray:
-    """Probabilities of encoded rows as the metrics take them: binary (n,), else (n, K).
+def outputs(model: Model, x: Any, *, poll: Callable[[], None] = lambda: None) -> Outputs:
+    """What the model says of encoded rows, as the metrics take it.
 
     Args:
         x: inputs of the network: (n, d), or `SparseRows`.
         poll: called before each block of rows; what it raises ends the prediction.
     """
-    p = best.probabilities(model, x, poll)
-    return p[:, 0] if model.task == "binary" else p
+    return best.outputs(model, best.logits(model, x, poll))
 
 
-def _all_probabilities(model: Model, x: Any) -> np.ndarray:
-    """Probabilities (n, K) of a head without logits, a few rows at a time."""
+def _in_parts(model: Model, x: Any, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `of` makes of the logits of encoded rows; few rows at a time where the head keeps none.
+
+    Args:
+        of: (m, K) float32 -> (m, K).
+    """
+    if not model.keeps_no_logits:
+        return of(best.logits(model, x))
     n, K = len(x), len(model.schema["classes"])
     if n * K > _MOST:
         raise UserError(
@@ -166,7 +186,7 @@ def _all_probabilities(model: Model, x: Any) -> np.ndarray:
     found = np.empty((n, K))
     for start in range(0, n, SMALL_BLOCK):
         part = best.part(x, start, start + SMALL_BLOCK)
-        found[start : start + SMALL_BLOCK] = best.probabilities(model, part)
+        found[start : start + SMALL_BLOCK] = of(best.logits(model, part))
     return found
 
 

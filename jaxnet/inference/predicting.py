@@ -101,7 +101,7 @@ def predict_file(
     ):
         for piece in found:
             if k is None:
-                cells = _all(model, layout, classes, outputs(model, piece.encoded.x, poll=poll))
+                cells = _all(model, layout, classes, outputs(model, piece.encoded.x, poll=poll).p)
             else:
                 cells = _best(model, layout, classes, best.best(model, piece.encoded.x, k, poll))
             writer.write(_copied(layout, piece) | cells)

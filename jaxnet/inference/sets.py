@@ -81,17 +81,21 @@ def _by_outputs(
 ) -> dict[str, Any]:
     found, done = [], 0
     for some in best.parts(x, best.ROWS):
-        found.append(best.probabilities(model, some, poll))
+        found.append(best.logits(model, some, poll))
         done += len(some)
         progress(done, done / max(len(x), 1))
     with at_once(poll):
-        p, true = np.concatenate(found), sparse_job.indicators(y)
-        names = model.schema["class_names"]
-        thresholds = model.thresholds
+        said, true = best.outputs(model, np.concatenate(found)), sparse_job.indicators(y)
         summary = summarise(
-            model.task, p, true, thresholds=thresholds, names=names, with_curves=False
+            model.task,
+            said.p,
+            true,
+            logits=said.logits,
+            thresholds=model.thresholds,
+            names=model.schema["class_names"],
+            with_curves=False,
         )
-        judge_best.add_propensities(summary, p, true, model.schema)
+        judge_best.add_propensities(summary, said.ranking, true, model.schema)
     return summary
 
 

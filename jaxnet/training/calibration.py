@@ -115,13 +115,15 @@ def before_after(task: str, z: Any, y: Any, temperature: float) -> dict[str, dic
     if task == "binary":
         z = z[:, 0]
     return {
-        "before": quality(task, soften(z, task), y),
-        "after": quality(task, soften(z, task, temperature), y),
+        "before": quality(task, soften(z, task), y, z),
+        "after": quality(task, soften(z, task, temperature), y, z / temperature),
     }
 
 
-def quality(task: str, probabilities: Any, targets: Any) -> dict[str, Any]:
+def quality(task: str, probabilities: Any, targets: Any, logits: Any = None) -> dict[str, Any]:
     """log_loss, brier and ece of probabilities, None without rows, and their reliability diagram.
+
+    logits: as of `final_metrics`.
 
     >>> quality("binary", [0.25, 0.25], [0, 1])["ece"]
     0.25
@@ -130,8 +132,8 @@ def quality(task: str, probabilities: Any, targets: Any) -> dict[str, Any]:
     bins = binned(*claims(task, p, y))
     numbers: dict[str, Any] = dict.fromkeys(("log_loss", "brier", "ece"))
     if len(y):
-        error = calibration_error(bins)
-        numbers = {"log_loss": log_loss(task, p, y), "brier": brier(task, p, y), "ece": error}
+        error, loss = calibration_error(bins), log_loss(task, p, y, logits)
+        numbers = {"log_loss": loss, "brier": brier(task, p, y), "ece": error}
     return {**numbers, "reliability": reliability(bins)}
 
 

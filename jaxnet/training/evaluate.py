@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jaxnet.nn.linear_heads import Positives
 from jaxnet.nn.losses import LOSSES
 from jaxnet.training import calibration, head_step
 from jaxnet.training.epoch import Program
+from jaxnet.training.metrics import probability
 from jaxnet.training.pace import Pace
 from jaxnet.training.rows import as_dense, block_of, count, in_blocks, on_device, pick
 from jaxnet.training.tasks import DEPTHS, Sums, find_task, hit_sums, log_losses, probabilities
@@ -77,7 +78,8 @@ def _of_block(program: Program, task_name: str, activation: str) -> Callable[...
         a = probabilities(task, z, activation)
         losses = loss.plain(z, y, **dict(program.options))
         exact = log_losses(task, z, a, y, activation)
-        return {**_means(weights, losses, exact), **task.sums(a, y, weights)}
+        ranking = z if activation == task.activation else a  # a is 1 beyond a logit of 17
+        return {**_means(weights, losses, exact), **task.sums(a, y, weights, ranking)}
 
     return of_block
 
@@ -192,28 +194,6 @@ def _predictor(network: tuple[tuple[str, Any], ...]) -> Callable[..., Array]:
     return jax.jit(lambda params, x: embedding.forward(params, x, **dict(network)))
 
 
-def predict(
-    params: Network,
-    x: Float[np.ndarray, "n d"],
-    *,
-    network: dict[str, Any],
-    task_name: str,
-    activation: str,
-    temperature: float = 1.0,
-    poll: Callable[[], None] = lambda: None,
-) -> Float[np.ndarray, "n k"]:
-    """Probabilities of every row, (n, outputs) float64: `probabilities_of` of `logits`.
-
-    Args:
-        network: keywords of `embedding.forward`, as `Program.network` gives them.
-        task_name, activation: what the outputs mean.
-        temperature: by which the logits are divided.
-        poll: called before each block of rows; what it raises ends the prediction.
-    """
-    z = logits(params, x, network=network, poll=poll)
-    return probabilities_of(task_name, z, activation, temperature)
-
-
 def logits(
     params: Network,
     x: Any,
@@ -224,6 +204,10 @@ def logits(
     """z_L of every row, (n, outputs) float32.
 
     A row's result does not depend on the rows beside it: every block has the same shape.
+
+    Args:
+        network: keywords of `embedding.forward`, as `Program.network` gives them.
+        poll: called before each block of rows; what it raises ends the prediction.
     """
     run = _predictor(tuple(sorted(network.items())))
     if not count(x):
@@ -280,6 +264,41 @@ def _other_outputs(task_name: str, activation: str) -> Callable[..., Array]:
     return jax.jit(lambda z: probabilities(find_task(task_name), z, activation))
 
 
+class Outputs(NamedTuple):
+    """What a model says of n rows, as the metrics take it: binary (n,), else (n, K); float64.
+
+    Attributes:
+        p: probabilities.
+        logits: calibrated: p is their sigmoid or softmax, and rounds where they do not. None where
+            the outputs stand behind another activation than the task's own: p is all there is.
+    """
+
+    p: np.ndarray
+    logits: np.ndarray | None
+
+    @property
+    def ranking(self) -> np.ndarray:
+        """What ranks the outputs of a row."""
+        return self.p if self.logits is None else self.logits
+
+
+def outputs_of(
+    task_name: str, z: Float[np.ndarray, "n k"], activation: str, temperature: float = 1.0
+) -> Outputs:
+    """Logits of the network, (n, outputs), over a temperature, and the probabilities they mean.
+
+    >>> outputs_of("binary", np.float32([[0.0], [400.0]]), "sigmoid", 2.0)
+    Outputs(p=array([0.5, 1. ]), logits=array([  0., 200.]))
+    """
+    p = probabilities_of(task_name, z, activation, temperature)
+    calibrated = None
+    if activation == find_task(task_name).activation:
+        calibrated = np.asarray(z, np.float64) / temperature
+    if task_name == "binary":
+        return Outputs(p[:, 0], None if calibrated is None else calibrated[:, 0])
+    return Outputs(p, calibrated)
+
+
 def probabilities_of(
     task_name: str, z: Float[np.ndarray, "n k"], activation: str, temperature: float = 1.0
 ) -> Float[np.ndarray, "n k"]:
@@ -311,16 +330,9 @@ def row_log_losses(
     >>> row_log_losses("binary", np.zeros((1, 1)), np.ones((1, 1)), "sigmoid").round(4).tolist()
     [0.6931]
     """
-    if activation != find_task(task_name).activation:
-        p = probabilities_of(task_name, z, activation, temperature)
-        if task_name == "multiclass":
-            of_target = np.take_along_axis(p, y[:, None], axis=1)
-        else:
-            of_target = np.where(y >= 0.5, p, 1 - p)
-        return -np.log(np.maximum(of_target, np.finfo(np.float64).tiny)).mean(axis=1)
-    scaled = np.asarray(z).astype(np.float64) / temperature
-    if activation == "softmax":
-        scaled -= scaled.max(axis=1, keepdims=True)
-        own = np.take_along_axis(scaled, y[:, None], axis=1)[:, 0]
-        return np.log(np.exp(scaled).sum(axis=1)) - own
-    return np.logaddexp(0, np.where(y >= 0.5, -scaled, scaled)).mean(axis=1)
+    found = outputs_of(task_name, z, activation, temperature)
+    if task_name == "multiclass":
+        return probability.log_losses(task_name, found.p, y, found.logits)
+    true = (y[:, 0] if task_name == "binary" else y) >= 0.5
+    losses = probability.log_losses(task_name, found.p, true, found.logits)
+    return losses if task_name == "binary" else losses.mean(axis=1)

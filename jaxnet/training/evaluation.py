@@ -13,7 +13,7 @@ from jaxnet.training.calibration import Calibration
 from jaxnet.training.curves import numbers
 from jaxnet.training.metrics import counts as counting
 from jaxnet.training.metrics import score
-from jaxnet.training.metrics.check import checked
+from jaxnet.training.metrics.check import checked, checked_logits
 from jaxnet.training.metrics.cuts import cuts
 from jaxnet.training.metrics.decisions import THRESHOLD, Thresholds
 from jaxnet.training.metrics.facts import Facts, gather
@@ -31,13 +31,14 @@ def summarise(
     probabilities: Any,
     targets: Any,
     *,
+    logits: Any = None,
     thresholds: Thresholds = None,
     names: Sequence[str] | None = None,
     with_curves: bool = True,
 ) -> Summary:
     """Metrics of the rows, the reasons of those that are undefined, tables, and curves if wanted.
 
-    probabilities, targets, thresholds: as of `final_metrics`; names: of classes or labels.
+    probabilities, targets, logits, thresholds: as of `final_metrics`; names: of classes or labels.
     Every task: "rows", "metrics", "undefined", "reliability" (of p of the positive class; of the
     decided class; of all pairs); without rows, the first three alone.
     Binary: "confusion" [[tn, fp], [fn, tp]]; curves "roc", "precision_recall", "threshold_curve".
@@ -51,7 +52,8 @@ def summarise(
     ([[2, 0], [1, 1]], 0.75, [0.0, 0.0, 0.5, 0.5, 1.0])
     """
     p, y = checked(task, probabilities, targets)
-    facts = gather(task, p, y, thresholds)
+    z = None if logits is None else checked_logits(task, logits, p)
+    facts = gather(task, p, y, thresholds, z)
     found = score(facts, names)
     summary: Summary = {
         "rows": len(p),
@@ -187,7 +189,7 @@ def _binary_curves(facts: Facts, names: Sequence[str]) -> Summary:
 def _class_curves(facts: Facts, names: Sequence[str]) -> Summary:
     rows = facts.counts.tp + facts.counts.fn
     largest = np.argsort(-rows, kind="stable")[:DRAWN]
-    columns = {names[k]: cuts(facts.p[:, k], facts.y == k) for k in sorted(largest.tolist())}
+    columns = {names[k]: cuts(facts.columns[:, k], facts.y == k) for k in sorted(largest.tolist())}
     draw = {"roc": curves.roc, "precision_recall": curves.precision_recall}
     return {key: _drawn({name: of(one) for name, one in columns.items()})
             for key, of in draw.items()}  # fmt: skip

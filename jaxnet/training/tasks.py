@@ -5,6 +5,7 @@ of its own, with softmax outputs the classes share one answer. A pair of loss an
 does not belong together has no entry here, and `find_loss` refuses it with the lecture's reason.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from jaxnet.nn.losses import (
     multilabel_cross_entropy,
 )
 from jaxnet.nn.losses.core import PAIR_REASON
+from jaxnet.training.metrics import probability
 
 Sums = dict[str, Float[Array, ""]]
 DEPTHS = (1, 3, 5)  # of precision_at_k
@@ -38,7 +40,8 @@ class Task(NamedTuple):
         outputs: number of classes or labels -> columns of the head.
         losses: name in a config -> name in `jaxnet.losses.LOSSES`.
         cross_entropy: the loss that is the log loss of the task.
-        sums: (z, a, y, w) -> weighted sums, one for each of `metrics` but loss and log_loss.
+        sums: (a, y, w, ranking) -> weighted sums, one for each of `metrics` but loss and log_loss;
+            ranking orders the outputs of a row: the logits, or a where it is no function of them.
         metrics: name -> (sums -> number, None where they do not tell), of what is measured every
             epoch.
     """
@@ -48,23 +51,23 @@ class Task(NamedTuple):
     outputs: Callable[[int], int]
     losses: Mapping[str, str]
     cross_entropy: Loss
-    sums: Callable[[Array, Array, Array], Sums]
+    sums: Callable[[Array, Array, Array, Array], Sums]
     metrics: Mapping[str, Callable[[Mapping[str, float]], float | None]]
 
 
-def _correct_binary(a: Array, y: Array, w: Array) -> Sums:
+def _correct_binary(a: Array, y: Array, w: Array, ranking: Array) -> Sums:
     return {"correct": _count((a[:, 0] >= 0.5) == (y[:, 0] >= 0.5), w)}
 
 
-def _correct_class(a: Array, y: Array, w: Array) -> Sums:
+def _correct_class(a: Array, y: Array, w: Array, ranking: Array) -> Sums:
     return {"correct": _count(jnp.argmax(a, axis=1).astype(y.dtype) == y, w)}
 
 
-def _labels(a: Array, y: Array, w: Array) -> Sums:
+def _labels(a: Array, y: Array, w: Array, ranking: Array) -> Sums:
     """Counts over labels, from which F1 and Hamming loss follow, and rows that are all right."""
     said, true = a >= 0.5, y >= 0.5
     right, rows = said == true, w[:, None]
-    best = lax.top_k(a, min(DEPTHS[-1], a.shape[1]))[1]
+    best = lax.top_k(ranking, min(DEPTHS[-1], a.shape[1]))[1]
     return {
         **hit_sums(jnp.take_along_axis(true, best, axis=1), w),
         "right_labels": _count(right, rows),
@@ -224,15 +227,20 @@ def probabilities(task: Task, z: Float[Array, "m n"], activation: str) -> Float[
 
 
 def log_losses(task: Task, z: Array, a: Array, y: Array, activation: str) -> Float[Array, " m"]:
-    """Negative log likelihood of each row: exact from the logits, else from clipped a."""
+    """Negative log likelihood of each row: exact from the logits, else from clipped a.
+
+    A probability of 0 costs what it costs at the end of a run, where float64 ends: 708.4.
+    """
     if activation == task.activation:
         return task.cross_entropy.plain(z, y)
     tiny = jnp.finfo(a.dtype).tiny
+
+    def cost(p: Array) -> Array:
+        return jnp.where(p < tiny, -math.log(probability.TINY), -jnp.log(jnp.maximum(p, tiny)))
+
     if task.name == "multiclass":
-        of_class = jnp.take_along_axis(a, y[:, None], axis=1)[:, 0]
-        return -jnp.log(jnp.maximum(of_class, tiny))
-    of_label = jnp.where(y >= 0.5, a, 1 - a)
-    return -jnp.sum(jnp.log(jnp.maximum(of_label, tiny)), axis=1)
+        return cost(jnp.take_along_axis(a, y[:, None], axis=1)[:, 0])
+    return jnp.sum(cost(jnp.where(y >= 0.5, a, 1 - a)), axis=1)
 
 
 def as_targets(task: Task, y: np.ndarray) -> np.ndarray:

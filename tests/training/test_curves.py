@@ -56,7 +56,7 @@ def test_cuts_are_counted_row_by_row(rows):
         assert found.tp[place] == np.sum(y & (p >= v))
         assert found.fp[place] == np.sum(~y & (p >= v))
         assert found.fp_above[place] == np.sum(~y & (p > v))
-        assert found.lower[place] == max(p[p < v], default=-1.0)
+        assert found.lower[place] == max(p[p < v], default=-np.inf)
 
 
 @given(ROWS)

@@ -260,12 +260,12 @@ def test_the_watch_hears_of_everything():
 
 def test_predictions_do_not_depend_on_the_rows_beside():
     params = train().params
-    ask = {"network": program().network, "task_name": "multiclass", "activation": "softmax"}
+    ask = {"network": program().network}
     data = rows(2, count=300).x
-    together = evaluate.predict(params, data, **ask)
-    alone = evaluate.predict(params, data[123:124], **ask)
+    together = evaluate.logits(params, data, **ask)
+    alone = evaluate.logits(params, data[123:124], **ask)
     np.testing.assert_allclose(together[123:124], alone, atol=1e-6)
-    assert evaluate.predict(params, data[:0], **ask).shape == (0, CLASSES)
+    assert evaluate.logits(params, data[:0], **ask).shape == (0, CLASSES)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -71,7 +71,7 @@ def test_metrics_on_the_device_agree_with_the_exact_ones_on_the_host(name):
         "weight": jnp.sum(w),
         "loss": jnp.float32(0),
         "log_loss": jnp.sum(tasks.log_losses(task, z, a, targets, task.activation)),
-        **task.sums(a, targets, w),
+        **task.sums(a, targets, w, z),
     }
     numbers = {key: float(value) for key, value in totals.items()}
     shown = np.asarray(a)[:, 0] if name == "binary" else np.asarray(a)

@@ -11,7 +11,8 @@ Of every task
     balanced_accuracy   mean over classes of the share found (recall); multi-label: mean over labels
                         of the same for their two classes
     log_loss            mean of -ln p(what is true) over rows; multi-label: over rows and labels.
-                        p is cut off at 2.2e-308, the least normal float64, and nowhere else
+                        From the logits: one mistake of logit 60 costs 60. Where there are none, p
+                        is cut off at 2.2e-308, the least normal float64, and nowhere else
     roc_auc             area under the ROC curve; multiclass: each class against the rest, mean over
                         classes; multi-label: mean over labels
     pr_auc              average precision, sum of (rise of recall) x precision; means as roc_auc
@@ -44,6 +45,11 @@ Multi-label
     Labels with equal p: lrap and coverage_error count them all as ranked above, precision_at_k and
     ndcg_at_k take the mean over their orders.
 
+p is exactly 0 or 1 in float64 beyond a logit of 37, so log_loss and every ranking (roc_auc, pr_auc,
+top_k_accuracy, lrap, coverage_error, precision_at_k, ndcg_at_k) are taken from calibrated logits
+where these are given; of several classes rows are ranked for a class by ln p - ln(1 - p).
+Decisions, brier and ece are taken from p.
+
 f1, pr_auc, roc_auc of a class or label without positive rows are undefined. scikit-learn lets rows
 without labels count 1 in lrap and 0 in coverage_error and ndcg_at_k; here they are left out.
 """
@@ -52,7 +58,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxnet.training.metrics import binary, multiclass, multilabel
-from jaxnet.training.metrics.check import checked
+from jaxnet.training.metrics.check import checked, checked_logits
 from jaxnet.training.metrics.decisions import Thresholds, decide
 from jaxnet.training.metrics.facts import Facts, gather
 from jaxnet.training.metrics.scores import Score
@@ -72,21 +78,28 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 
 def final_metrics(
-    task: str, probabilities: Any, targets: Any, *, thresholds: Thresholds = None
+    task: str,
+    probabilities: Any,
+    targets: Any,
+    *,
+    logits: Any = None,
+    thresholds: Thresholds = None,
 ) -> dict[str, float | None]:
     """Every metric of the task (`KEYS`), None where undefined.
 
     probabilities: binary (n,) of the positive class; multiclass (n, K); multi-label (n, K).
+    logits: of the same shape, whose sigmoid or softmax the probabilities are (calibrated ones: over
+    the temperature); None where probabilities are all there is.
     targets: binary (n,) of 0 and 1; multiclass (n,) codes below K; multi-label (n, K) of 0 and 1.
     thresholds: as of `decide`, which makes the decisions.
     Raises DataError for shapes that disagree, targets out of range, and probabilities that are not
-    finite, not in [0, 1] or, multiclass, do not add up to 1.
+    finite, not in [0, 1] or, multiclass, do not add up to 1, and for logits that are not finite.
 
     >>> found = final_metrics("binary", [0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
     >>> found["roc_auc"], found["accuracy"], round(found["log_loss"], 4)
     (0.75, 0.75, 0.4723)
     """
-    found = measure(task, probabilities, targets, thresholds=thresholds)
+    found = measure(task, probabilities, targets, logits=logits, thresholds=thresholds)
     return {key: one.value for key, one in found.items()}
 
 
@@ -112,6 +125,7 @@ def measure(
     probabilities: Any,
     targets: Any,
     *,
+    logits: Any = None,
     thresholds: Thresholds = None,
     names: Sequence[str] | None = None,
 ) -> dict[str, Score]:
@@ -121,7 +135,8 @@ def measure(
     Score(value=None, remark='needs rows of both classes')
     """
     p, y = checked(task, probabilities, targets)
-    return score(gather(task, p, y, thresholds), names)
+    z = None if logits is None else checked_logits(task, logits, p)
+    return score(gather(task, p, y, thresholds, z), names)
 
 
 def score(facts: Facts, names: Sequence[str] | None = None) -> dict[str, Score]:

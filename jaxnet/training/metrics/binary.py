@@ -23,7 +23,7 @@ def scores(facts: Facts, names: Sequence[str]) -> dict[str, Score]:
     return {
         "accuracy": Score(float(np.mean(y == facts.decided))),
         "balanced_accuracy": or_none(counting.balanced(counts)[0], both),
-        "log_loss": Score(probability.log_loss(facts.task, p, y)),
+        "log_loss": Score(facts.log_loss),
         "roc_auc": or_none(facts.roc_auc[0], both),
         "pr_auc": or_none(facts.pr_auc[0], some),
         "f1": or_none(counting.f1(counts)[0], some),

@@ -38,6 +38,19 @@ def checked(task: str, probabilities: Any, targets: Any) -> tuple[Array, Array]:
     return _within_range(task, p), _codes(y, p.shape[1] if task == "multiclass" else 2)
 
 
+def checked_logits(task: str, logits: Any, p: Array) -> Array:
+    """Logits in float64, of the shape of the probabilities p and finite, or a DataError."""
+    z = np.asarray(logits, np.float64)
+    if z.shape != p.shape:
+        raise DataError(
+            f"task {task}: logits and probabilities are of one shape; given {z.shape} and {p.shape}"
+        )
+    if not np.isfinite(z).all():
+        row = int(np.argwhere(~np.isfinite(z))[0][0])
+        raise DataError(f"logits must be finite; row {row} (counted from 0): {z[row]}")
+    return z
+
+
 def _within_range(task: str, p: Array) -> Array:
     bad = ~((p >= -_ROUNDING) & (p <= 1.0 + _ROUNDING))  # NaN fails both comparisons
     if bad.any():

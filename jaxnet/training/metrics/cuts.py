@@ -1,7 +1,8 @@
 """Where a threshold may cut a ranking, and the areas under its curves.
 
 Only cuts right below the p of a positive row need be looked at: between two of them nothing but
-negatives is added, along a straight line of the ROC curve and with falling precision.
+negatives is added, along a straight line of the ROC curve and with falling precision. Where only
+the ranking counts, p may be any score that orders the rows, such as logits.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ class Cuts(NamedTuple):
         p: the least p that is decided positive.
         tp, fp: positives and negatives with that p or more.
         fp_above: negatives with more.
-        lower: the next lower p of any row, -1 where there is none.
+        lower: the next lower p of any row, -inf where there is none.
         rows: of how many rows; their greatest p (0 where there are no rows) is `greatest`.
     """
 
@@ -56,7 +57,7 @@ def cuts(p: Array, positive: Array) -> Cuts:
     first = np.searchsorted(every, values, side="left")
     tp, n = np.cumsum(rises), len(p)
     above = n - np.searchsorted(every, values, side="right")
-    lower = np.where(first > 0, every[first - 1], -1.0) if n else values
+    lower = np.where(first > 0, every[first - 1], -np.inf) if n else values
     greatest = float(every[-1]) if n else 0.0
     return Cuts(values, tp, n - first - tp, above - (tp - rises), lower, n, greatest)
 

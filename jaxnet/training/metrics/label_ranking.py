@@ -28,7 +28,7 @@ class Ranking(NamedTuple):
 
 
 def rank_labels(p: Array, positive: Array) -> Ranking:
-    """Rankings of the rows of p (n, K) against positive, bool (n, K).
+    """Rankings of the rows of p (n, K), or of any scores, against positive, bool (n, K).
 
     >>> found = rank_labels(np.array([[0.9, 0.2, 0.5]]), np.array([[True, True, False]]))
     >>> float(found.lrap[0]), float(found.coverage[0])  # (1/1 + 2/3) / 2; the second label is third

@@ -32,7 +32,7 @@ def scores(facts: Facts, names: Sequence[str]) -> dict[str, Score]:
     return {
         "accuracy": Score(float(np.mean(facts.decided == y))),
         "balanced_accuracy": balanced,
-        "log_loss": Score(probability.log_loss(facts.task, p, y)),
+        "log_loss": Score(facts.log_loss),
         "roc_auc": auc,
         "pr_auc": mean(facts.pr_auc, names, absent),
         "f1": macro,
@@ -42,18 +42,18 @@ def scores(facts: Facts, names: Sequence[str]) -> dict[str, Score]:
         "macro_f1": macro,
         "weighted_f1": Score(float(np.sum(np.where(rows > 0, f1, 0.0) * rows) / len(y))),
         "roc_auc_ovr": auc,
-        **_top(p, y),
+        **_top(facts.ranking, y),
     }
 
 
-def _top(p: Array, y: Array) -> dict[str, Score]:
+def _top(z: Array, y: Array) -> dict[str, Score]:
     """Shares of rows whose class is among the k most likely; of equals the first comes first."""
-    of_truth = p[np.arange(len(y)), y][:, None]
-    earlier = np.arange(p.shape[1]) < y[:, None]
-    place = np.sum((p > of_truth) | ((p == of_truth) & earlier), axis=1)
+    of_truth = z[np.arange(len(y)), y][:, None]
+    earlier = np.arange(z.shape[1]) < y[:, None]
+    place = np.sum((z > of_truth) | ((z == of_truth) & earlier), axis=1)
     return {
         f"top_{k}_accuracy": Score(float(np.mean(place < k)))
-        if k < p.shape[1]
+        if k < z.shape[1]
         else Score(None, f"needs more than {k} classes")
         for k in TOP
     }

@@ -34,7 +34,7 @@ def scores(facts: Facts, names: Sequence[str]) -> dict[str, Score]:
     return {
         "accuracy": Score(float(np.mean(right))),
         "balanced_accuracy": mean(counting.balanced(counts), names, constant),
-        "log_loss": Score(probability.log_loss(facts.task, p, y)),
+        "log_loss": Score(facts.log_loss),
         "roc_auc": mean(facts.roc_auc, names, constant),
         "pr_auc": mean(facts.pr_auc, names, absent),
         "f1": micro,
@@ -47,7 +47,7 @@ def scores(facts: Facts, names: Sequence[str]) -> dict[str, Score]:
         "hamming_loss": Score(float(np.mean(~right))),
         "subset_accuracy": Score(float(np.mean(right.all(axis=1)))),
         "micro_pr_auc": or_none(average_precision(facts.pooled), "no positives"),
-        **_rankings(p, y),
+        **_rankings(facts.ranking, y),
         "label_coverage": _coverage(y, facts.decided),
     }
 
@@ -58,15 +58,15 @@ def _samples_f1(y: Array, decided: Array) -> Score:
     return mean_over_rows(by_row, "with no label, true or predicted")
 
 
-def _rankings(p: Array, y: Array) -> dict[str, Score]:
-    found, without = rank_labels(p, y), "without labels"
+def _rankings(z: Array, y: Array) -> dict[str, Score]:
+    found, without = rank_labels(z, y), "without labels"
     scores = {
         "lrap": mean_over_rows(found.lrap, without),
         "coverage_error": mean_over_rows(found.coverage, without),
     }
     for place, k in enumerate(DEPTHS):
         short = Score(None, f"needs {k} labels or more")
-        fits = p.shape[1] >= k
+        fits = z.shape[1] >= k
         scores[f"precision_at_{k}"] = Score(float(found.hits[:, place].mean())) if fits else short
         gain = mean_over_rows(found.ndcg[:, place], without) if fits else short
         scores[f"ndcg_at_{k}"] = gain
