@@ -16,14 +16,14 @@ from jaxnet.data.sparse import SparseLabels
 from jaxnet.errors import NonFiniteError, UserError
 from jaxnet.nn import embedding
 from jaxnet.nn.losses import LOSSES, Loss
-from jaxnet.training import needs, weights
+from jaxnet.training import needs, own_loss, weights
 from jaxnet.training import state as states
 from jaxnet.training.epoch import Program, steps_per_epoch
 from jaxnet.training.fit import Fitted, Plan, Rows, Stopping, Watch, fit
 from jaxnet.training.optimizer import Optimizer, Schedule
 from jaxnet.training.snapshot import Snapshot
 from jaxnet.training.state import State
-from jaxnet.training.tasks import TASKS, Task, find_loss, find_task
+from jaxnet.training.tasks import TASKS, Task, as_targets, find_loss, find_task
 
 MANY_ROWS = 200_000  # from here on an epoch has updates enough with batches of 256
 
@@ -63,6 +63,27 @@ class Job(NamedTuple):
 def registered_losses() -> tuple[str, ...]:
     """Names of the losses that were registered in this process, beyond those of the tasks."""
     return tuple(set(LOSSES) - {name for task in TASKS.values() for name in task.losses.values()})
+
+
+def check_own_loss(config: Config, job: Job, data: Dataset) -> None:
+    """Refuse a loss that is none of jaxnet's own and whose delta is wrong; it takes the first rows.
+
+    Autodiff of the value does not look at delta, so nothing is asked then.
+
+    Raises:
+        UserError: with the numbers.
+    """
+    if job.program.loss not in registered_losses() or job.program.engine == "autodiff":
+        return
+    loss, outputs = LOSSES[job.program.loss], job.sizes[-1]
+    options = dict(job.program.options)
+    if "label_smoothing" in loss.options and config.loss.label_smoothing:
+        options["label_smoothing"] = config.loss.label_smoothing
+    rows = min(own_loss.rows_wanted(outputs), len(data.y_train))
+    y = data.y_train
+    first = sparse.part(y, 0, rows) if isinstance(y, SparseLabels) else y[:rows]
+    targets = as_targets(job.task, sparse_job.indicators(first))
+    own_loss.check_delta(loss, options, targets, outputs)
 
 
 def plan_job(config: Config, data: Dataset, *, row_weights: np.ndarray | None = None) -> Job:

@@ -18,6 +18,7 @@ from jaxnet.data.dataset import Dataset
 from jaxnet.errors import NonFiniteError, RunFailed, Stopped, UserError
 from jaxnet.job import (
     Job,
+    check_own_loss,
     first_state,
     memory_needs,
     plan_job,
@@ -130,6 +131,7 @@ def train(
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
+    check_own_loss(config, job, data)
     calling.poll()
     names = {"name": config.name, "command": calling.command}
     with opening.taken(run_dir, resume=resume, **names) as (directory, remarks):

@@ -16,7 +16,7 @@ from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
 from jaxnet.errors import DataWarning, NonFiniteError
 from jaxnet.estimator.labels import Array, Target
-from jaxnet.job import Job, first_state, plan_job, train_job
+from jaxnet.job import Job, check_own_loss, first_state, plan_job, train_job
 from jaxnet.nn import embedding
 from jaxnet.outputs.progress import Progress
 from jaxnet.training import evaluate
@@ -84,6 +84,7 @@ def train(
     on_train = None if weights is None else weights[data.rows.train]
     on_held = None if weights is None or not len(held) else weights[data.rows.validation]
     job = plan_job(config, data, row_weights=on_train)
+    check_own_loss(config, job, data)
     try:
         with _watching(config, data, show) as watch:
             start = beginning(first_state(config, job, data))
