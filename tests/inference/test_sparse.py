@@ -56,6 +56,7 @@ def test_the_network_is_the_equations(model: Model, made: Made) -> None:
     a = np.maximum(x / np.where(lengths > 0, lengths, 1) @ E + b, 0)
     z = (a @ W.T + b_last) / model.description["temperature"]
     np.testing.assert_allclose(quiet(model.predict_proba, x), 1 / (1 + np.exp(-z)), rtol=1e-4)
+    np.testing.assert_allclose(quiet(model.logits, x), z, rtol=1e-4, atol=1e-4)
 
 
 def test_the_best_labels_are_those_of_the_probabilities(model: Model, made: Made) -> None:
