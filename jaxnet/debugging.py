@@ -20,8 +20,8 @@ from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.resume import Earlier
 from jaxnet.run import load_data
 from jaxnet.training import epoch as epochs
-from jaxnet.training import threads
-from jaxnet.training.compilation_cache import enable_compilation_cache
+from jaxnet.training import settings, threads
+from jaxnet.training.compilation_cache import compilation_cache
 from jaxnet.training.pace import Pace
 from jaxnet.training.replay import replay
 from jaxnet.training.replay_finding import Finding, advice
@@ -79,11 +79,12 @@ def debug(
     resume.check(run, config, data, newest)
     if newest is not None and fit_threads:
         threads.repin(newest.facts["machine"]["threads"])
-    enable_compilation_cache()
-    found = [_debugged(run, config, job, data, failed[0], poll)]
-    if found[0].finding.operation is None and len(failed) > 1:
-        # A step that was left out is why, where it was the finished model that was not finite.
-        found.append(_debugged(run, config, job, data, failed[1], poll))
+    then = None if newest is None else newest.facts["machine"].get("settings")
+    with settings.held(then), compilation_cache():
+        found = [_debugged(run, config, job, data, failed[0], poll)]
+        if found[0].finding.operation is None and len(failed) > 1:
+            # A step that was left out is why, where it was the finished model that was not finite.
+            found.append(_debugged(run, config, job, data, failed[1], poll))
     return next((each for each in found if each.finding.operation is not None), found[0])
 
 

@@ -15,7 +15,7 @@ from jaxnet import resume as resuming
 from jaxnet.config import Config, load_config
 from jaxnet.data import dataset
 from jaxnet.data.dataset import Dataset
-from jaxnet.errors import NonFiniteError, RunFailed, Stopped, UserError
+from jaxnet.errors import JaxnetError, NonFiniteError, RunFailed, Stopped, UserError
 from jaxnet.job import (
     Job,
     check_own_loss,
@@ -32,8 +32,8 @@ from jaxnet.outputs import checkpoints, records, report, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.recording import Metrics, recorded, tell_end, write_beginning, write_end
 from jaxnet.resume import Earlier
-from jaxnet.training import determinism, memory, threads
-from jaxnet.training.compilation_cache import enable_compilation_cache
+from jaxnet.training import determinism, memory, settings, threads
+from jaxnet.training.compilation_cache import compilation_cache
 from jaxnet.training.fit import Fitted
 from jaxnet.training.selfcheck import selfcheck
 from jaxnet.training.snapshot import Snapshot, beginning
@@ -152,14 +152,19 @@ def _run(
 ) -> Metrics:
     """All of a run in a directory of its own."""
     earlier = _earlier(directory, config, data, calling) if resume else None
-    remarks = [*remarks, *_prepared(directory, config, job, data, earlier, calling)]
-    if not resume:
-        run_directory.claim(directory)
-    with recorded(directory, calling.command, earlier), _memory_in_words(config, job, data):
-        fitted = _trained(directory, config, job, data, earlier, remarks, calling)
-        with _resumable(directory):
-            metrics = _judged(directory, config, job, data, fitted, seconds, calling)
-            _told_and_drawn(directory, config, fitted, seconds, begun, calling)
+    then = None if earlier is None else earlier.facts["machine"].get("settings")
+    with settings.held(then), compilation_cache():
+        remarks = [*remarks, *_prepared(directory, config, job, data, earlier, calling)]
+        if not resume:
+            run_directory.claim(directory)
+        with recorded(directory, calling.command, earlier), _memory_in_words(config, job, data):
+            fitted = _trained(directory, config, job, data, earlier, remarks, calling)
+            with _resumable(directory):
+                metrics = _judged(directory, config, job, data, fitted, seconds, calling)
+            seconds["total"] = time.perf_counter() - begun
+            tell_end(directory, fitted, seconds)
+    if config.report:
+        _draw(directory, calling)
     return metrics
 
 
@@ -167,8 +172,28 @@ def _had_finished(run: RunDirectory, left: finished.Finished, calling: Calling) 
     """A finished run, with a report if it shall have one."""
     if left.draw:
         with lock.hold(run.lock, command=calling.command):
-            report.write(run, poll=calling.poll)
+            _draw(run, calling)
     return Run(run.path, left.metrics, had_finished=True)
+
+
+def _draw(directory: RunDirectory, calling: Calling) -> None:
+    """The report of a finished run, which has finished whatever becomes of that."""
+    path = directory.path
+    again = f"to draw it: jaxnet report {shlex.quote(str(path))}"
+    try:
+        report.write(directory, poll=calling.poll)
+    except (Exception, Stopped) as error:
+        cause, why = error.__cause__, repr(error)
+        if isinstance(error, Stopped):
+            why = f"signal {error.signal}"
+        elif isinstance(cause, OSError) and cause.strerror:  # what to do is another thing here
+            why = cause.strerror
+        elif isinstance(error, JaxnetError):
+            why = str(error)
+        calling.warn(f"{path}: the run has finished, without a report ({why}); {again}")
+    except BaseException as error:  # Ctrl-C in a notebook
+        error.add_note(f"{path}: the run has finished, without a report; {again}")
+        raise
 
 
 def _load(given: Any, run_dir: str | Path | None, resume: bool, overrides: Any) -> Config:
@@ -223,7 +248,7 @@ def _prepared(
 def _ready(
     config: Config, job: Job, data: Dataset, earlier: Earlier | None, calling: Calling
 ) -> Iterator[Remark]:
-    """Make the machine ready: threads, determinism, cache, a check of the sums and of the memory.
+    """Make the machine ready: threads, determinism, a check of the sums and of the memory.
 
     Yields what there is to say of it.
     """
@@ -238,7 +263,6 @@ def _ready(
         with suppress(UserError) if not calling.deterministic else nullcontext():
             # Of a run that goes on without being asked again the difference is told below.
             yield Remark("note", determinism.ask())
-    enable_compilation_cache()
     yield from (Remark("warning", doubt) for doubt in selfcheck())
     memory.check(memory_needs(config, job, data))
     if then is not None:
@@ -330,21 +354,6 @@ def _judged(
     seconds |= fitted.seconds
     seconds["evaluate"] += time.perf_counter() - begun
     return metrics
-
-
-def _told_and_drawn(
-    directory: RunDirectory,
-    config: Config,
-    fitted: Fitted,
-    seconds: dict[str, float],
-    begun: float,
-    calling: Calling,
-) -> None:
-    """Say that the run has finished, and draw its report, which says so too."""
-    seconds["total"] = time.perf_counter() - begun
-    tell_end(directory, fitted, seconds)
-    if config.report:
-        report.write(directory, poll=calling.poll)
 
 
 def _start(config: Config, job: Job, data: Dataset, earlier: Earlier | None) -> Snapshot:

@@ -87,8 +87,8 @@ JUDGING = {
     "logits": Place("jaxnet.training.evaluate:_in_equal_blocks"),
     "importance": Place("jaxnet.training.importance:importance"),
     "writing the model": Place("jaxnet.outputs.model_file:save"),
-    "drawing the report": Place("jaxnet.outputs.report.scores:section_scores"),
 }
+DRAWING = Place("jaxnet.outputs.report.scores:section_scores")  # the run has finished
 PREDICTING = {
     "predict, loading": Place("jaxnet.inference.loading:load"),
     "predict, reading": Place("jaxnet.inference.pieces:ahead"),

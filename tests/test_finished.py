@@ -1,6 +1,9 @@
 """A run that has finished is resumed: what it left is looked at, and what is lost is made again."""
 
+import errno
 import json
+import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,10 +11,13 @@ import numpy as np
 import pytest
 
 import jaxnet
+from jaxnet.cli.main import main
 from jaxnet.config import load_config
-from jaxnet.errors import CheckpointError, RunFailed
-from jaxnet.outputs import report
+from jaxnet.errors import CheckpointError
+from jaxnet.files import write_atomic
+from jaxnet.outputs import records, report
 from jaxnet.outputs.records import read_json
+from jaxnet.outputs.report import page
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.run import Calling
 
@@ -141,20 +147,57 @@ def test_without_checkpoints_other_data_is_refused_all_the_same(place):
     assert (place / "model/model.safetensors").read_bytes() == model
 
 
-def test_a_report_of_fewer_epochs_does_not_stay_beside_the_numbers_of_more(place, monkeypatch):
-    def failing(*_args, **_options):
-        raise RunFailed("the disk is full")
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    (place / "report.html").write_text("of 2 epochs")
+
+def on_a_full_disk(path, *args, **options):
+    if Path(path).name == "report.html":
+        raise FULL
+    write_atomic(path, *args, **options)
+
+
+def refuse_to_draw(*_args, **_options):
+    raise RuntimeError("no such font")
+
+
+@pytest.mark.parametrize(
+    ("place", "failing", "why"),
+    [
+        ((records, "write_atomic"), on_a_full_disk, "(No space left on device)"),
+        ((page, "render"), refuse_to_draw, "(RuntimeError('no such font'))"),
+    ],
+    ids=["full disk", "drawing"],
+)
+def test_what_fails_after_the_end_leaves_a_run_that_has_finished(
+    place, failing, why, finished, monkeypatch
+):
+    directory = finished.with_name(failing.__name__)
+    shutil.copytree(finished, directory)
+    (directory / "report.html").write_text("of 2 epochs")  # not to stay beside those of more
     more = {"training.epochs": 3, "report": True}
     with monkeypatch.context() as patched:
-        patched.setattr(report, "write", failing)
-        with pytest.raises(RunFailed, match="full"):
-            resumed(place, **more)
-    assert not (place / "report.html").exists()
-    done, _ = resumed(place, **more)
-    assert not done.had_finished
-    assert "3 epochs" in (place / "report.html").read_text()
+        patched.setattr(*place, failing)
+        for has_finished in (False, True):
+            done, said = resumed(directory, **more)
+            assert done.had_finished == has_finished
+            assert said[-1].startswith(f"{directory}: the run has finished, without a report {why}")
+            assert read_json(directory / "status.json")["state"] == "finished"
+            assert not (directory / "report.html").exists()
+            assert not list(directory.glob(".tmp-*"))
+    advice = shlex.split(said[-1].partition("to draw it: ")[2])
+    assert main(advice[1:]) == 0
+    assert "3 epochs" in (directory / "report.html").read_text()
+
+
+def test_ctrl_c_in_a_notebook_while_drawing_is_raised_and_the_run_has_finished(place, monkeypatch):
+    def struck(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write", struck)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        resumed(place, **{"training.epochs": 3, "report": True})
+    assert "to draw it: jaxnet report" in caught.value.__notes__[0]
+    assert read_json(place / "status.json")["state"] == "finished"
 
 
 def test_steps_that_were_left_out_are_a_warning_of_the_report(tmp_path):

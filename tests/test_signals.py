@@ -17,6 +17,7 @@ from jaxnet.run import Calling
 from tests import signalling
 from tests.signalling import (
     BEFORE,
+    DRAWING,
     EVALUATING,
     JUDGING,
     PREDICTING,
@@ -94,6 +95,26 @@ def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folde
     events = [json.loads(line) for line in (folder / "run/events.jsonl").read_text().splitlines()]
     begun = CHAINS[chain].keys() - READYING.keys()  # one that had not begun has nothing to record
     assert sum(event["event"] == "stopped" for event in events) == len(begun)
+
+
+@pytest.mark.slow
+def test_a_signal_while_the_report_is_drawn_finds_a_run_that_has_finished(folder, whole):
+    train = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
+    again = "to draw it: jaxnet report run"
+    for number, words in ((TERM, train), (INT, [*train, "--resume"])):
+        done = command(words, (DRAWING, number), cwd=folder)
+        assert (done.code, done.sent) == (0, 1)
+        said = f"run: the run has finished, without a report (signal {int(number)}); {again}"
+        assert said in done.err
+        assert ("accuracy" in done.out, "report:" in done.out) == (True, False)
+        status = json.loads((folder / "run/status.json").read_text())
+        assert status["state"] == "finished"
+        assert not (folder / "run/report.html").exists()
+        assert signalling.temporary(folder) == []
+        assert signalling.hashes(folder / "run") == whole[1]
+    drawn = command(again.partition("jaxnet ")[2].split(), cwd=folder)
+    assert (drawn.code, drawn.err) == (0, "")
+    assert (folder / "run/report.html").is_file()
 
 
 MIDST = TRAINING["in the midst of an epoch"]

@@ -95,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
         note(f"{done.directory}: this run has finished; for more epochs: training.epochs=N")
     show = results_as_json if args.json else results_as_text
     emit(show(str(done.directory), done.metrics))
-    if config.report and not args.json:
-        emit(f"report: {done.directory / 'report.html'}")
+    drawn = done.directory / "report.html"
+    if config.report and not args.json and drawn.is_file():
+        emit(f"report: {drawn}")
     return 0
 
 

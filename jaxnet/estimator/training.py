@@ -19,8 +19,8 @@ from jaxnet.estimator.labels import Array, Target
 from jaxnet.job import Job, check_own_loss, first_state, plan_job, train_job
 from jaxnet.nn import embedding
 from jaxnet.outputs.progress import Progress
-from jaxnet.training import evaluate
-from jaxnet.training.compilation_cache import enable_compilation_cache
+from jaxnet.training import evaluate, settings
+from jaxnet.training.compilation_cache import compilation_cache
 from jaxnet.training.epoch import network_options
 from jaxnet.training.fit import Fitted, Watch
 from jaxnet.training.selfcheck import selfcheck
@@ -79,30 +79,30 @@ def train(
         DataError: columns that cannot be used.
         NonFiniteError: training met a NaN or an infinity.
     """
-    _be_ready()
+    _check_sums()
     data = _encoded(config, x, target, held, seed)
     on_train = None if weights is None else weights[data.rows.train]
     on_held = None if weights is None or not len(held) else weights[data.rows.validation]
     job = plan_job(config, data, row_weights=on_train)
     check_own_loss(config, job, data)
     try:
-        with _watching(config, data, show) as watch:
-            start = beginning(first_state(config, job, data))
-            fitted = train_job(
-                job, data, start, watch, row_weights=on_train, validation_weights=on_held
-            )
-        return _decided(config, job, data, fitted, on_held)
+        with settings.held(), compilation_cache():
+            with _watching(config, data, show) as watch:
+                start = beginning(first_state(config, job, data))
+                fitted = train_job(
+                    job, data, start, watch, row_weights=on_train, validation_weights=on_held
+                )
+            return _decided(config, job, data, fitted, on_held)
     except NonFiniteError as error:
         text = str(error).replace("optimizer.", "")  # by the names of the parameters
         raise NonFiniteError(text, step=error.step, rows=error.rows) from None
 
 
 @lru_cache(maxsize=1)
-def _be_ready() -> None:
-    """Once a process: do sums add up, and where compiled programs are kept."""
+def _check_sums() -> None:
+    """Once a process."""
     for doubt in selfcheck():
         warnings.warn(doubt, RuntimeWarning, stacklevel=5)
-    enable_compilation_cache()
 
 
 def _encoded(config: Config, x: Any, target: Target, held: Array, seed: int) -> Dataset:
@@ -168,8 +168,9 @@ def _decided(
 
 def logits(trained: Trained, x: Array) -> Array:
     """z of encoded rows, (n, outputs) float32."""
-    params = embedding.from_named(trained.arrays)
-    return evaluate.logits(params, x, network=network_options(*trained.network))
+    with settings.held(), compilation_cache():
+        params = embedding.from_named(trained.arrays)
+        return evaluate.logits(params, x, network=network_options(*trained.network))
 
 
 def probabilities(trained: Trained, z: Array) -> Array:

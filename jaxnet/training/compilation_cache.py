@@ -15,6 +15,9 @@ import os
 import platform
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +27,10 @@ from jaxnet.files import write_atomic
 _SUFFIX = "-cache"  # of the entries, as JAX names them
 _VERIFIED = "verified.json"  # name of an entry -> [size, time] when it was unpacked
 LIMIT = 2**30  # bytes; the oldest entries go when the folder is larger
+_SETTINGS = {  # of JAX, beside the folder: every program is kept
+    "jax_persistent_cache_min_compile_time_secs": 0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
 
 
 class Contents(NamedTuple):
@@ -85,7 +92,40 @@ def enable_compilation_cache(directory: Path | None = None) -> Path | None:
     if given is not None:
         return Path(given)
     directory = directory or default_directory()
-    if directory is None or _is_noisy() or not _make_private(directory):
+    directory = None if directory is None else _made_ready(directory)
+    if directory is None:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    for name, value in _SETTINGS.items():
+        jax.config.update(name, value)
+    return directory
+
+
+@contextmanager
+def compilation_cache() -> Iterator[Path | None]:
+    """`enable_compilation_cache` for a block: afterwards JAX has the user's settings again.
+
+    A cache that the user sets up after it is used like any other.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache as of_jax
+
+    names = ("jax_compilation_cache_dir", *_SETTINGS)
+    before = {name: jax.config.values[name] for name in names}
+    found = enable_compilation_cache()
+    try:
+        yield found
+    finally:
+        if found is not None and before["jax_compilation_cache_dir"] is None:
+            for name, value in before.items():
+                jax.config.update(name, value)
+            of_jax.reset_cache()  # it holds on to the first folder that it was given
+
+
+@lru_cache(maxsize=4)
+def _made_ready(directory: Path) -> Path | None:
+    """The folder of this kind of processor, private and clean; looked at once in a process."""
+    if _is_noisy() or not _make_private(directory):
         return None
     directory = directory / processor()
     if not _make_private(directory):
@@ -94,9 +134,6 @@ def enable_compilation_cache(directory: Path | None = None) -> Path | None:
         clean(directory)
     except OSError:
         return None
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return directory
 
 

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -63,9 +64,9 @@ def ask() -> str:
 
 def _too_late(asked: bool) -> str:
     """What a backend that has started already amounts to."""
-    import jax
+    from jaxnet.training import settings
 
-    if jax.local_devices()[0].platform == "cpu":
+    if settings.device().platform == "cpu":
         return _ON_CPU
     # XLA has read its flags, and nobody can say what they were at that time but their owner.
     if asked:
@@ -123,9 +124,9 @@ def facts() -> dict[str, Any]:
     >>> sorted(facts())[:3]
     ['deterministic', 'device', 'driver']
     """
-    import jax
+    from jaxnet.training import settings
 
-    device = jax.local_devices()[0]
+    device = settings.device()
     on_cpu = device.platform == "cpu"
     packages = ("jax", "jaxlib", "optax", "numpy")
     return {
@@ -134,8 +135,24 @@ def facts() -> dict[str, Any]:
         "device": processor() if on_cpu else device.device_kind,
         "driver": None if on_cpu else driver(),
         "deterministic": on_cpu or bool(asked_for()),
+        "settings": settings.of_now(),
+        "XLA_FLAGS": _flags_that_count(),
+        **{name: None if on_cpu else os.environ.get(name, "") for name in _OF_ACCELERATORS},
         **{name: importlib.metadata.version(name) for name in packages},
     }
+
+
+# Variables that change products there.
+_OF_ACCELERATORS = ("NVIDIA_TF32_OVERRIDE", "LIBTPU_INIT_ARGS")
+
+
+def _flags_that_count() -> str:
+    """The flags of XLA that may change bits, in any order; the one asked for is a fact of its own.
+
+    They cannot be set for a run that goes on: XLA aborts at one that it does not know.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    return " ".join(sorted(f for f in flags if not f.startswith(("--xla_dump", FLAG))))
 
 
 def driver(file: Path = Path("/proc/driver/nvidia/version")) -> str | None:
@@ -175,6 +192,10 @@ _VERSION = (
     "the run began with {name} {then} and this process has {now}",
     "; type: python -m pip install {name}=={then}",
 )
+_VARIABLE = (
+    "the run began with {name}={then} and this process has {name}={now}",
+    "; set {name}={then}",
+)
 # What differs, and what to do about it where that is in the user's hands.
 _SENTENCES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -192,6 +213,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "the run began {did} --deterministic and goes on {does} it",
             "; {fix}",
         ),
+        **dict.fromkeys(("XLA_FLAGS", *_OF_ACCELERATORS), _VARIABLE),
         **dict.fromkeys(("jaxlib", "jax", "optax", "numpy"), _VERSION),
     }
 )
@@ -202,5 +224,7 @@ def _sentence(name: str, then: Any, now: Any) -> str:
     fix = "add --deterministic" if then else "leave --deterministic out"
     words = {"did": did, "does": does, "fix": fix, "s": "" if then == 1 else "s"}
     what, remedy = _SENTENCES[name]
+    if _SENTENCES[name] is _VARIABLE:
+        then, now = shlex.quote(then), shlex.quote(now)  # as they are typed
     text = f"{what}: bits will differ from an undisturbed run{remedy}"
     return text.format(name=name, then=then, now=now, **words)

