@@ -9,10 +9,14 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
+_SIGNALS = {signal.SIGINT: b"interrupted", signal.SIGTERM: b"terminated"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _SIGNALS[signal.SIGHUP] = b"hung up"
+
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """Nothing has begun yet, so there is nothing to tidy, and no traceback to show."""
-    what = b"interrupted" if number == signal.SIGINT else b"terminated"
+    what = _SIGNALS[signal.Signals(number)]
     with suppress(OSError):  # closed, say
         os.write(2, b"jaxnet: error: " + what + b"; give the same command again\n")
     os._exit(128 + number)
@@ -43,7 +47,7 @@ def main() -> NoReturn:
     _fill_descriptors()
     numbers = [
         number
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in _SIGNALS
         if signal.getsignal(number) is not signal.SIG_IGN  # nohup, a shell's background
     ]
     for number in numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.config.changes import is_of_one_run
 from jaxnet.config.schema import CheckpointsConfig
 from jaxnet.errors import NonFiniteError, RunFailed, Stopped
 from jaxnet.outputs import checkpoints, records
-from jaxnet.outputs.checkpoints import Keep
+from jaxnet.outputs.checkpoints import Keep, Owner
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training import snapshot as snapshots
 from jaxnet.training.snapshot import Arrays, Snapshot
@@ -50,6 +52,12 @@ class Keeper:
         self._time, self._took = clock(), 0.0  # when the last save ended, and how long it took
         self._saved = _place(start) if saved else None
         self._step = int(start.state.step)
+        # Of a folder that lies elsewhere only what this process wrote is known to be the run's.
+        linked = run.checkpoints.is_symlink()
+        self._names = set() if linked else records.checkpoint_names(run)
+        same = self._is_the_same if linked else self._is_of_this_run
+        self._owner = Owner(self._names, same, removes=not linked)
+        self._best_name = ""
         self._best: int | None = None  # written anew when a run goes on: it may be damaged
 
     def between(self, now: Snapshot) -> None:
@@ -82,14 +90,15 @@ class Keeper:
         arrays, facts = snapshots.pack(now)
         _refuse_not_finite(arrays, facts["step"])
         if now.best is not None and now.best.epoch != self._best:
-            self._write("best", *snapshots.pack_best(now.best), now)
+            self._best_name = self._write("best", *snapshots.pack_best(now.best), now)
             self._best = now.best.epoch
         name = self._write("last", arrays, facts, now)
         self._saved, self._step, self._time = _place(now), facts["step"], self._clock()
         self._took = self._time - began
-        records.append_event(
-            self._run, "checkpoint", step=facts["step"], seconds=now.productive, name=name
-        )
+        said = {"step": facts["step"], "seconds": now.productive, "name": name}
+        if self._best is not None:
+            said["best"] = self._best_name
+        records.append_event(self._run, "checkpoint", **said)
 
     def save_if_finite(self, now: Snapshot) -> None:
         """`save`, before a run fails for another reason: its own problems are not said."""
@@ -103,8 +112,21 @@ class Keeper:
         if kind == "best" and now.best is not None:
             step = int(now.records[now.best.epoch - 1]["step"])
         said = {**self._facts, **facts, "step": step, "seconds": now.productive}
-        path = checkpoints.save(self._run.checkpoints, kind, arrays, said, self._keep)
-        return path.name
+        folder, name = self._run.checkpoints, checkpoints.name_of(kind, step)
+        new = not os.path.lexists(folder / name)
+        checkpoints.save(folder, kind, arrays, said, self._keep, self._owner)
+        if new or self._owner.removes:  # elsewhere it may be another run's, with the same bits
+            self._names.add(name)
+        return name
+
+    def _is_the_same(self, facts: Mapping[str, Any]) -> bool:
+        return all(facts.get(name) == self._facts.get(name) for name in ("config", "hashes"))
+
+    def _is_of_this_run(self, facts: Mapping[str, Any]) -> bool:
+        then, now = facts.get("hashes", {}), self._facts.get("hashes", {})
+        if any(then.get(kind) != now.get(kind) for kind in ("schema", "data")):
+            return False
+        return is_of_one_run(facts.get("config", {}), self._facts.get("config", {}))
 
     def _save_before(self, stop: BaseException, now: Snapshot) -> None:
         try:

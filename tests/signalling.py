@@ -130,7 +130,7 @@ def command(
     """Run `jaxnet WORDS`, struck by these signals.
 
     Args:
-        ignored: as under nohup: the process is started with both signals ignored.
+        ignored: as under nohup: the process is started with all signals ignored.
     """
     times = cwd / f"times-{os.urandom(4).hex()}"
     done = subprocess.run(
@@ -160,8 +160,8 @@ def call_of(
     wanted = [[*place, what if isinstance(what, str) else int(what)] for place, what in hits]
     source = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
     if ignored:
-        source += "import signal\n"
-        source += "for n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\n"
+        source += "from signal import *\n"
+        source += "for n in (SIGINT, SIGTERM, SIGHUP): signal(n, SIG_IGN)\n"
     source += "from tests.signalling import launched; sys.exit(launched())"
     # -P: Python 3.13.0 cannot tell '' in sys.path from an error where the directory is gone.
     return [sys.executable, "-P", "-c", source, json.dumps(wanted), str(times), *map(str, words)]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from jaxnet.config.schema import CheckpointsConfig
-from jaxnet.errors import NonFiniteError, Stopped
+from jaxnet.errors import NonFiniteError, RunFailed, Stopped
 from jaxnet.keeping import _NUMBERS, Keeper, _refuse_not_finite
-from jaxnet.outputs import checkpoints
+from jaxnet.outputs import checkpoints, records
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.training import state as states
 from jaxnet.training.optimizer import Optimizer
@@ -175,3 +175,66 @@ def test_a_run_that_goes_on_writes_its_best_parameters_again(run):
     best.write_bytes(best.read_bytes()[:-1])
     keeper(run, at(2), saved=True).save(at(3))
     assert checkpoints.survey(run.checkpoints).damaged == ()
+
+
+OURS = {"config": {"training": {"seed": 0, "epochs": 5}}, "hashes": {"schema": "s", "data": "d"}}
+THEIRS = {**OURS, "hashes": {"schema": "s", "data": "of other rows"}}
+
+
+def put(run, step, facts, kind="last"):
+    checkpoints.save(run.checkpoints, kind, {}, {**facts, "step": step, "seconds": 0.0})
+    return run.checkpoints / checkpoints.name_of(kind, step)
+
+
+def of_run(run, facts=OURS, *, start=0):
+    settings = CheckpointsConfig(keep=2)
+    start = at(start, best=False)
+    return Keeper(run, settings, facts, poll=lambda: None, start=start, saved=False)
+
+
+def test_only_checkpoints_of_the_run_are_removed_or_written_anew(run):
+    longer = {**OURS, "config": {"training": {"seed": 0, "epochs": 9}}}
+    seeded = {**OURS, "config": {"training": {"seed": 1, "epochs": 5}}}
+    others = [put(run, 1, THEIRS), put(run, 2, seeded), put(run, 3, THEIRS, "best")]
+    garbage = run.checkpoints / checkpoints.name_of("last", 4)
+    garbage.write_bytes(b"somebody's own")
+    own = put(run, 5, longer)  # a process killed before it could say so
+    recorded = run.checkpoints / checkpoints.name_of("last", 6)
+    recorded.write_bytes(b"damaged since")
+    records.append_event(run, "checkpoint", step=6, name=recorded.name)
+    before = {path: path.read_bytes() for path in (*others, garbage)}
+    now = of_run(run)
+    for step in (7, 8, 9):
+        now.save(at(step))
+    assert not own.exists()
+    assert not recorded.exists()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_of_another_run_in_the_place_of_a_checkpoint_stays(linked, run, tmp_path):
+    if linked:
+        (tmp_path / "elsewhere").mkdir()
+        run.checkpoints.symlink_to(tmp_path / "elsewhere")
+    theirs = put(run, 6, THEIRS).read_bytes()
+    now = of_run(run)
+    now.save(at(5, best=False))
+    with pytest.raises(RunFailed, match=r"this run did not write that file.*move it"):
+        now.save(at(6, best=False))
+    assert (run.checkpoints / checkpoints.name_of("last", 6)).read_bytes() == theirs
+    assert not list(run.checkpoints.glob(".tmp-*"))
+
+
+def test_two_runs_with_one_folder_remove_nothing_of_each_other(run, tmp_path):
+    other = RunDirectory(tmp_path / "other")
+    other.path.mkdir()
+    run.checkpoints.mkdir()
+    other.checkpoints.symlink_to(run.checkpoints)
+    for step in (1, 2, 3):
+        put(run, step, OURS)
+        records.append_event(other, "checkpoint", step=step, name=checkpoints.name_of("last", step))
+    before = names(run)
+    now = of_run(other)
+    for step in (3, 4, 5, 6):  # the third has the same bits
+        now.save(at(step, best=False))
+    assert set(names(run)) == {*before, *(checkpoints.name_of("last", step) for step in (5, 6))}

@@ -3,8 +3,10 @@
 import json
 import shutil
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -254,6 +256,34 @@ def test_without_a_good_checkpoint_a_run_starts_from_its_beginning(half, tmp_pat
     assert files(done.directory) == files(whole.directory)
 
 
+@pytest.mark.parametrize("whole", ["binary"], indirect=True)
+def test_where_checkpoints_is_a_link_nothing_there_is_removed_or_changed(whole, half, tmp_path):
+    config, directory = half
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(directory / "checkpoints", elsewhere)
+    for name in ("last-000000001.safetensors", "best-000000001.safetensors", "last-9.txt"):
+        (elsewhere / name).write_text("somebody's own")
+    temporary = elsewhere / ".tmp-0123456789abcdef"
+    temporary.write_text("of a run that is writing")
+    before = {path: path.read_bytes() for path in elsewhere.iterdir()}
+    del before[max(elsewhere.glob("best-*"))]  # the run's own, written anew as it goes on
+    (directory / "checkpoints").symlink_to(elsewhere)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two are damaged
+        jaxnet.train(config, run_dir=directory, resume=True, progress=False)
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list(elsewhere.iterdir())) > len(before)
+    assert files(directory) == files(whole[1])
+
+
+def test_a_model_that_is_a_link_is_refused(half, tmp_path):
+    (tmp_path / "other").mkdir()
+    (half[1] / "model").symlink_to(tmp_path / "other")
+    with pytest.raises(RunDirectoryError, match=r"model: a link to .*; remove the link"):
+        jaxnet.train(run_dir=half[1], resume=True, progress=False)
+    assert list((tmp_path / "other").iterdir()) == []
+
+
 def test_resume_needs_a_directory_and_a_config(tmp_path):
     with pytest.raises(UserError, match="--run-dir DIR"):
         jaxnet.train(small(), resume=True, progress=False)
@@ -262,6 +292,53 @@ def test_resume_needs_a_directory_and_a_config(tmp_path):
     with pytest.raises(UserError, match="needs a config"):
         jaxnet.train(run_dir=tmp_path / "none", progress=False)
     assert not (tmp_path / "none").exists()
+
+
+# What anybody may have set, in the environment or by jax.config; see jaxnet.training.settings.
+OTHERWISE = {
+    "jax_default_prng_impl": "rbg",
+    "jax_threefry_partitionable": False,
+    "jax_random_seed_offset": 7,
+    "jax_enable_x64": True,
+    "jax_debug_nans": True,
+    "jax_disable_jit": True,
+    "jax_error_checking_behavior_nan": "raise",
+}
+
+
+@contextmanager
+def set_to(values):
+    before = {name: jax.config.values[name] for name in values}
+    for name, value in values.items():
+        jax.config.update(name, value)
+    jax.clear_caches()
+    try:
+        yield
+        left = {name: jax.config.values[name] for name in values}
+        assert left == values, "a run leaves the user's settings as they were"
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+        jax.clear_caches()
+
+
+@pytest.mark.parametrize("whole", ["binary"], indirect=True)
+def test_under_other_settings_of_jax_a_run_goes_on_with_the_same_bits(whole, half):
+    config, directory = half
+    with set_to(OTHERWISE):
+        jaxnet.train(config, run_dir=directory, resume=True, progress=False)
+    assert files(directory) == files(whole[1])
+
+
+@pytest.mark.parametrize("whole", ["binary"], indirect=True)
+def test_a_choice_of_the_user_that_changes_bits_is_kept(whole, tmp_path):
+    config, chosen, place = whole[0], tmp_path / "chosen", tmp_path / "run"
+    usual = jax.config.values["jax_disable_most_optimizations"]
+    with set_to({"jax_disable_most_optimizations": not usual}):
+        jaxnet.train(config, run_dir=chosen, progress=False)
+        stopped(config, place, 13)
+    jaxnet.train(config, run_dir=place, resume=True, progress=False)  # compiles anew
+    assert files(place) == files(chosen) != files(whole[1])
 
 
 def huge_rows(path, rows=200, bad=(17,)):

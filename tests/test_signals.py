@@ -28,16 +28,16 @@ from tests.signalling import (
     command,
 )
 
-INT, TERM = signal.SIGINT, signal.SIGTERM
-SIGNALS = (TERM, INT)
-WORDS = {TERM: "terminated", INT: "interrupted"}
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+SIGNALS = (TERM, INT, HUP)
+WORDS = {TERM: "terminated", INT: "interrupted", HUP: "hung up"}
 AGAIN = "give the same command again"
 
 
 def alternating(phases, first=0):
     """(phase, place, signal): the signals by turns."""
     return [
-        (name, place, SIGNALS[(first + number) % 2])
+        (name, place, SIGNALS[(first + number) % len(SIGNALS)])
         for number, (name, place) in enumerate(phases.items())
     ]
 
@@ -142,7 +142,7 @@ def test_a_second_signal_ends_it_there_and_corrupts_nothing(folder, whole):
 
 @pytest.mark.slow
 def test_a_signal_that_the_parent_ignores_stays_ignored(folder, whole):
-    hits = [(BEFORE["reading the table"], INT), (MIDST, TERM), (JUDGING["importance"], INT)]
+    hits = [(BEFORE["reading the table"], INT), (MIDST, TERM), (JUDGING["importance"], HUP)]
     words = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
     done = command(words, *hits, cwd=folder, ignored=True)
     assert (done.code, done.err, done.sent) == (0, "", 3)

@@ -6,7 +6,6 @@ import argparse
 import errno
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from jaxnet import __version__
 from jaxnet.cli import config, debug, evaluate, gradcheck, predict, report, runs, train
 from jaxnet.cli.output import complain, drop, finish, prepare_streams
 from jaxnet.cli.parser import Parser, parse
-from jaxnet.cli.signals import AGAIN, heard
+from jaxnet.cli.signals import AGAIN, heard, in_words
 from jaxnet.errors import JaxnetError, Stopped
 
 _EPILOG = """\
@@ -38,6 +37,7 @@ exit codes:
   1    the run failed, or a check did
   2    a mistake in the call, the config or the data
   75   training was stopped by a signal, after a checkpoint: go on with --resume
+  129  hung up
   130  interrupted
   143  terminated
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; 1 when a run failed; 2 for a mistake of the user; 75 for a run that a
-        signal stopped after a checkpoint, 130 or 143 without one.
+        signal stopped after a checkpoint, 128 + its number without one.
     """
     prepare_streams()
     # Before jax is imported: jaxlib 0.10 raises a false alarm for each program from its cache.
@@ -96,7 +96,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _stopped(stop: Stopped) -> str:
-    what = "interrupted" if stop.signal == signal.SIGINT else "terminated"
+    what = in_words(stop.signal)
     notes = "".join(f"; {note}" for note in getattr(stop, "__notes__", ()))
     if stop.saved is None:
         return what + (notes or AGAIN)

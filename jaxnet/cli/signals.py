@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noticed at once, acted on where nothing is half done.
+"""Ctrl-C, SIGTERM and SIGHUP: noticed at once, acted on where nothing is half done.
 
 Until a command polls for the first time nothing has begun, and a signal does what it did before:
 it ends the process on the spot, without an exception, which in the midst of the import of a native
@@ -22,7 +22,18 @@ from jaxnet.errors import Stopped
 
 AGAIN = "; give the same command again"  # said where nothing was saved
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGHUP"):  # the terminal was closed, or its connection broke; not on Windows
+    _WORDS[signal.SIGHUP] = "hung up"
+
+
+def in_words(number: int) -> str:
+    """What a signal did to the command.
+
+    >>> in_words(15)
+    'terminated'
+    """
+    return _WORDS.get(signal.Signals(number), "stopped")
 
 
 class Poll:
@@ -100,16 +111,15 @@ def leaving() -> Iterator[None]:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """End the process here. The first process of a container would not hear SIG_DFL."""
-    what = b"interrupted" if number == signal.SIGINT else b"terminated"
     with suppress(OSError):  # closed, say
-        os.write(2, b"jaxnet: error: " + what + AGAIN.encode() + b"\n")
+        os.write(2, f"jaxnet: error: {in_words(number)}{AGAIN}\n".encode())
     os._exit(128 + number)
 
 
 @contextmanager
 def _handled(handler: Any) -> Iterator[dict[signal.Signals, Any]]:
-    """Both signals handled in a block; yields what handled them before."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    """The signals handled in a block; yields what handled them before."""
+    before = {number: signal.getsignal(number) for number in _WORDS}
     before = {n: found for n, found in before.items() if found is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """What a config changes of the one that a run began with, and which changes a run can take.
 
 recorded = plain_values(config)             what a checkpoint keeps
+is_of_one_run(recorded, recorded)           whether one run may have had both
 changes(recorded, config)                   the keys that differ
 refuse_changes(recorded, config, ...)       ConfigError for those that a resumed run cannot take
 """
@@ -72,6 +73,25 @@ def changes(old: Mapping[str, Any], new: Config) -> list[Change]:
     Change(key='training.seed', old=0, new=1)
     """
     return list(_between(old, plain_values(new), Config, ""))
+
+
+def is_of_one_run(old: Mapping[str, Any], new: Mapping[str, Any], *, above: str = "") -> bool:
+    """Whether two recorded configs differ in free keys only, of the keys that both have.
+
+    >>> is_of_one_run({"training": {"seed": 0}}, {"training": {"seed": 0, "epochs": 9}})
+    True
+    >>> is_of_one_run({"training": {"seed": 0}}, {"training": {"seed": 1}})
+    False
+    """
+    for name in old.keys() & new.keys():
+        before, after = old[name], new[name]
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            same = is_of_one_run(before, after, above=f"{above}{name}.")
+        else:
+            same = before == after or is_free(f"{above}{name}")
+        if not same:
+            return False
+    return True
 
 
 def _between(

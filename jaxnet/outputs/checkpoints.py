@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,6 +41,35 @@ class Keep:
     count: int = 3
     every_steps: int | None = None
     every_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Which files a run may remove or write anew; nobody knows who put the others there.
+
+    Args:
+        names: of the files that its records say it wrote.
+        is_same: whether the facts of a file are of this very run.
+        removes: whether a file goes by its facts alone; in a folder that is a link to another
+            place, several runs may have the same facts.
+    """
+
+    names: Container[str]
+    is_same: Callable[[Mapping[str, Any]], bool]
+    removes: bool = True
+
+    def may_remove(self, path: Path) -> bool:
+        """An older file of the run."""
+        return path.name in self.names or (self.removes and self.may_replace(path))
+
+    def may_replace(self, path: Path) -> bool:
+        """A file that the run writes again, or none."""
+        if path.name in self.names or not os.path.lexists(path):
+            return True
+        try:
+            return self.is_same(checkpoint_file.read_facts(path))
+        except Damaged:
+            return False
 
 
 class Survey(NamedTuple):
@@ -83,6 +112,7 @@ def save(
     arrays: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
     keep: Keep | None = None,
+    owner: Owner | None = None,
 ) -> Path:
     """Write a checkpoint, verify it, and then remove the older ones that need not stay.
 
@@ -95,13 +125,15 @@ def save(
             written from its own memory.
         facts: JSON, every number finite; `step` and `seconds` among them.
         keep: which `last` files stay.
+        owner: which files are the run's; None: all whose names are those of checkpoints.
 
     Returns:
         The file.
 
     Raises:
         TypeError, ValueError: arrays or facts that a file cannot hold.
-        RunFailed: it cannot be written, or reads back otherwise; all older ones are still there.
+        RunFailed: it cannot be written, or reads back otherwise, or a file that is not the run's
+            has its name; all older ones are still there.
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is no kind of checkpoint; the kinds are {KINDS}")
@@ -111,7 +143,13 @@ def save(
     with writing(path):
         if not directory.is_dir():
             os.mkdir(directory)  # without its parents: a run whose directory was removed has ended
-        remove_leftovers(directory)
+        if owner is None or owner.removes:
+            remove_leftovers(directory)
+        if owner is not None and not owner.may_replace(path):
+            raise RunFailed(
+                f"{path}: this run did not write that file, and has a checkpoint to write of that "
+                "name; move it to another place and go on with --resume"
+            )
         try:
             write_atomic(path, content, verify=lambda written: _verify(written, kind, step))
         except Damaged as error:
@@ -120,7 +158,11 @@ def save(
                 "its driver is failing: train into another directory on another disk: --run-dir DIR"
             ) from None
         sync_directory(directory.parent)  # it may be new, its own name not yet on the disk
-        older = {one: name for one, name in _steps(directory, kind).items() if one < step}
+        older = {
+            one: name
+            for one, name in _steps(directory, kind).items()
+            if one < step and (owner is None or owner.may_remove(directory / name))
+        }
         stay = _staying(directory, older, keep or Keep()) if kind == "last" else set()
     for one in older.keys() - stay:
         with contextlib.suppress(OSError):  # it costs space only, and the next call tries again

@@ -333,6 +333,21 @@ def readable_lines(path: Path) -> list[dict[str, Any]]:
     return [record for record in found if isinstance(record, dict)]
 
 
+def checkpoint_names(run: RunDirectory) -> set[str]:
+    """The names of the checkpoints that a run says it wrote, or went on from.
+
+    Args:
+        run: the directory of the run; records that cannot be read name nothing.
+    """
+    try:
+        events = readable_lines(run.events)
+    except RunDirectoryError:
+        return set()
+    keys = {"checkpoint": ("name", "best"), "resumed": ("checkpoint",)}
+    said = (event.get(key) for event in events for key in keys.get(str(event.get("event")), ()))
+    return {name for name in said if isinstance(name, str)}
+
+
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(plain(record), ensure_ascii=False, allow_nan=False)
 

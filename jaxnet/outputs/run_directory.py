@@ -209,8 +209,14 @@ def check_resumable(run: RunDirectory) -> None:
         run: a directory; one without anything of ours is fine, a run starts afresh there.
 
     Raises:
-        RunDirectoryError: no run was started here, and a run would overwrite what is here.
+        RunDirectoryError: no run was started here, and a run would overwrite what is here; or the
+            model's directory is a link to another.
     """
+    if run.model.is_symlink():
+        raise RunDirectoryError(
+            f"{run.model}: a link to {os.readlink(run.model)}, and a run writes its own model "
+            "there; remove the link, or name another directory: --run-dir DIR"
+        )
     if ours(run):
         return
     taken = [path.name for path in _files(run) if os.path.lexists(path)]
@@ -228,6 +234,8 @@ def clear_temporary(run: RunDirectory) -> None:
         run: a directory of ours whose lock is held.
     """
     for directory in (run.path, run.model, run.checkpoints):
+        if directory != run.path and directory.is_symlink():
+            continue  # somebody else may be writing where that leads
         with contextlib.suppress(OSError):  # there is none, or they are in the way of nothing
             remove_leftovers(directory)
 

@@ -1,5 +1,6 @@
 """Weights, thresholds and temperature do what they say."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -18,6 +19,19 @@ def test_predict_follows_the_threshold(threshold):
     assert np.array_equal(model.predict(x), expected.astype(int))
     assert np.array_equal(model.decision_function(x) >= 0, expected)
     assert model.thresholds_.tolist() == [threshold]
+
+
+def test_the_settings_of_jax_change_nothing_and_stay_the_users():
+    x, y = numbers()
+    usual = small(dropout=0.3).fit(x, y).predict_proba(x)
+    jax.config.update("jax_random_seed_offset", 7)
+    try:
+        with jax.enable_x64(True), jax.threefry_partitionable(False), jax.debug_nans(True):
+            before = dict(jax.config.values)
+            assert np.array_equal(small(dropout=0.3).fit(x, y).predict_proba(x), usual)
+            assert jax.config.values == before
+    finally:
+        jax.config.update("jax_random_seed_offset", 0)
 
 
 def test_labels_have_a_threshold_each_from_fifty_rows_on():

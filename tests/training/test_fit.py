@@ -60,6 +60,47 @@ def test_other_rates_compile_nothing():
     assert run._cache_size() == compiled
 
 
+@pytest.fixture
+def optimized():
+    """Programs as a user has them: other tests ask for the quickest compilation."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+    jax.clear_caches()
+
+
+def test_the_level_of_the_compiler_changes_no_bit(optimized):
+    chosen, data = program(), rows()
+    ends = []
+    for run in (epochs.compiled(chosen), jax.jit(epochs.stretch(chosen), donate_argnums=0)):
+        state = begin(chosen, dropout=0.3)
+        for epoch in range(-(-200 // STEPS)):
+            order = epochs.order_of_rows(3, epoch, ROWS, BATCH)
+            state, _ = run(state, data.x, data.y, order, STEPS)
+        assert run._cache_size() == 1
+        ends.append(state)
+    assert int(ends[0].step) >= 200
+    chex.assert_trees_all_equal(*ends)
+
+
+def test_only_a_cpu_gets_another_level_and_the_users_own_comes_first(optimized, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=")
+    assert epochs._compiler_options("cpu") == (("xla_backend_optimization_level", 2),)
+    assert epochs._compiler_options("gpu") == epochs._compiler_options("tpu") == ()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=1")
+    assert epochs._compiler_options("cpu") == ()
+
+
+def test_a_compiler_that_does_not_know_an_option_is_not_given_it(monkeypatch):
+    monkeypatch.setattr(epochs, "version", lambda _: "9.9")
+    epochs._is_known.cache_clear()
+    assert epochs._is_known("xla_backend_optimization_level", 2)
+    assert not epochs._is_known("xla_no_such_option", 2)
+    epochs._is_known.cache_clear()
+
+
 @pytest.mark.parametrize("lengths", [(STEPS,), (1, 4), (2, 2, 1), (100,)])
 def test_the_lengths_of_stretches_change_no_bit(lengths):
     chosen, data = program(), rows()
