@@ -343,6 +343,14 @@ def test_without_a_home_and_without_anything_in_the_environment(folder, whole):
     assert signalling.hashes(folder / "run") == whole[1]
 
 
+def test_where_jax_would_abort_for_want_of_addresses_it_is_not_started(finished):
+    for words in (["train", "c.yaml", "--run-dir", "new"], ["predict", "run", "rows.csv"]):
+        done = shell('ulimit -Sv 800000; "$@"', finished, words)
+        says(done, 2, "'ulimit -v' grants this process 0.8 GB", "type: ulimit -v unlimited")
+    assert not (finished / "new").exists()
+    assert shell('ulimit -Sv 800000; "$@"', finished, ["runs"]).code == 0  # which needs no JAX
+
+
 def test_a_working_directory_that_is_gone(finished):
     gone = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
     run, rows = str(finished / "run"), str(finished / "rows.csv")

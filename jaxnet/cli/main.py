@@ -43,6 +43,7 @@ exit codes:
 
 'jaxnet COMMAND --help' explains a command.
 """
+_WITH_JAX = {command.__name__ for command in (train, evaluate, predict, debug, gradcheck)}
 # Conditions of the machine: not a mistake of the program, so without its traceback.
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
@@ -90,6 +91,10 @@ def _run(argv: Sequence[str]) -> int:
     args = parse(parser, argv)
     if not hasattr(args, "run"):
         getattr(args, "parser", parser).error("a command is missing")
+    if args.run.__module__ in _WITH_JAX or args.run is _doctor:
+        from jaxnet.training.free_memory import refuse_no_room_for_jax
+
+        refuse_no_room_for_jax()
     with heard() as args.poll:
         code: int = args.run(args)
     return code
@@ -116,6 +121,12 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, RuntimeError) and said.startswith("Unable to initialize backend"):
         complain(f"jax finds no such device: {said}; see 'jaxnet doctor'")
         return 2
+    if isinstance(error, RuntimeError) and said == "can't start new thread":
+        complain(
+            "the system starts no more threads for this process: see the limits of memory and of "
+            "processes (ulimit -v, ulimit -d, ulimit -u)"
+        )
+        return 1
     try:
         traceback.print_exc()
     except OSError:

@@ -6,10 +6,13 @@ group may use (a container, a batch system) and what `ulimit -v` grants.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from jaxnet.errors import UserError
 
 
 class Free(NamedTuple):
@@ -125,6 +128,33 @@ def _folders(root: Path) -> Iterator[Path]:
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for depth in range(len(parts), -1, -1):
             yield top.joinpath(*parts[:depth])
+
+
+# Bytes of addresses that JAX takes when it starts, measured with two cores, and for the stacks of
+# its threads on each. With fewer it aborts in native code, without a word that helps.
+_STARTS_WITH = 1_500_000_000
+_FOR_A_CORE = 32_000_000
+
+
+def refuse_no_room_for_jax() -> None:
+    """Refuse a limit of this process under which JAX would abort; before JAX is imported.
+
+    Raises:
+        UserError: names the limit, what is needed, and what to type.
+    """
+    try:
+        import resource  # which Windows lacks
+    except ImportError:
+        return
+    needed = _STARTS_WITH + _FOR_A_CORE * (os.cpu_count() or 1)
+    most, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY or most >= needed:
+        return
+    fix = "unlimited" if hard == resource.RLIM_INFINITY else f"{needed // 1024 + 1}"
+    raise UserError(
+        f"'ulimit -v' grants this process {most / 1e9:.1f} GB of addresses, and JAX needs about "
+        f"{needed / 1e9:.1f} GB to start; type: ulimit -v {fix}"
+    )
 
 
 def _address_space(root: Path) -> Iterator[Free]:

@@ -83,6 +83,12 @@ def stopped(number: int, *, saved: str | None = None, note: str | None = None) -
             "training.batch_size or model.hidden\n",
         ),
         (
+            RuntimeError("can't start new thread"),
+            1,
+            "jaxnet: error: the system starts no more threads for this process: see the limits of "
+            "memory and of processes (ulimit -v, ulimit -d, ulimit -u)\n",
+        ),
+        (
             RuntimeError("Unable to initialize backend 'foo'"),
             2,
             "jaxnet: error: jax finds no such device: Unable to initialize backend 'foo'; see "
