@@ -120,6 +120,8 @@ def train(
     """
     begun = time.perf_counter()
     calling = calling or Calling(progress, deterministic=deterministic)
+    if run_dir:
+        run_directory.check_name(run_dir)
     config = _load(config, run_dir, resume, overrides)
     if run_dir and resume:
         earlier = RunDirectory(Path(run_dir))

@@ -14,6 +14,9 @@ import time
 
 import pytest
 
+import jaxnet
+from jaxnet.cli.main import main
+from jaxnet.errors import RunDirectoryError
 from jaxnet.outputs import checkpoints
 from tests import signalling
 from tests.signalling import JUDGING, SAVING, Place, call_of, command
@@ -344,11 +347,32 @@ def test_without_a_home_and_without_anything_in_the_environment(folder, whole):
 
 
 def test_where_jax_would_abort_for_want_of_addresses_it_is_not_started(finished):
-    for words in (["train", "c.yaml", "--run-dir", "new"], ["predict", "run", "rows.csv"]):
-        done = shell('ulimit -Sv 800000; "$@"', finished, words)
-        says(done, 2, "'ulimit -v' grants this process 0.8 GB", "type: ulimit -v unlimited")
+    train, predict = ["train", "c.yaml", "--run-dir", "new"], ["predict", "run", "rows.csv"]
+    for letter, kilobytes, words in ("v", 800_000, train), ("d", 300_000, predict):
+        done = shell(f'ulimit -S{letter} {kilobytes}; "$@"', finished, words)
+        says(done, 2, f"'ulimit -{letter}' grants this process 0.", f"type: ulimit -{letter} unlim")
     assert not (finished / "new").exists()
     assert shell('ulimit -Sv 800000; "$@"', finished, ["runs"]).code == 0  # which needs no JAX
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "abcdefghi/" * 500], ids=["part", "path"])
+def test_a_name_too_long_for_a_file_system(name, folder, capsys):
+    config = str(folder / "c.yaml")
+    for words in (
+        ["train", config, "--run-dir", name],
+        ["train", config, "--run-dir", name, "--resume"],
+        ["train", "--run-dir", name, "--resume"],
+        ["train", name],
+        ["report", name],
+        ["evaluate", name, str(folder / "rows.csv")],
+        ["runs", name],
+        ["config", "check", name],
+    ):
+        assert main(words) == 2, words
+        out, err = capsys.readouterr()
+        assert (out, "too long" in err) == ("", True), words
+    with pytest.raises(RunDirectoryError, match="too long"):
+        jaxnet.train(config, run_dir=folder / name)
 
 
 def test_a_working_directory_that_is_gone(finished):

@@ -73,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
             "train needs a CONFIG, such as configs/binary.yaml; see 'jaxnet train --help'"
         )
     from jaxnet.config import load_config
+    from jaxnet.outputs import run_directory
 
+    if args.run_dir is not None:
+        run_directory.check_name(args.run_dir)
     given = path if path is not None else _recorded(args.run_dir)
     # A finished run to resume has nothing left to read.
     files, here = not args.resume, Path() if path is None else None

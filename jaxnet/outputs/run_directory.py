@@ -240,6 +240,28 @@ def clear_temporary(run: RunDirectory) -> None:
             remove_leftovers(directory)
 
 
+def check_name(path: Path | str) -> None:
+    """Refuse a path that no file can have: any other look at it would fail with the same error.
+
+    Args:
+        path: of a directory, which need not exist.
+
+    Raises:
+        RunDirectoryError: it, or a part of it, is longer than the file system allows.
+    """
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            shown = str(path) if len(str(path)) <= 60 else f"{str(path)[:57]}..."
+            raise RunDirectoryError(
+                f"{shown}: a name too long for this file system; name another directory: "
+                "--run-dir DIR"
+            ) from None
+    except ValueError:  # a NUL in it, which is refused where it is used
+        return
+
+
 def open_existing(path: Path | str) -> RunDirectory:
     """The directory of a run that was started earlier.
 
@@ -249,6 +271,7 @@ def open_existing(path: Path | str) -> RunDirectory:
     Raises:
         RunDirectoryError: there is no such directory, or no run was ever started in it.
     """
+    check_name(path)
     run = RunDirectory(Path(path))
     if run.path.is_file():
         raise RunDirectoryError(
@@ -273,6 +296,7 @@ def recorded_config(run: RunDirectory) -> Path:
     Raises:
         RunDirectoryError: there is none; the config has to be named.
     """
+    check_name(run.resolved_config)
     if run.resolved_config.is_file():
         return run.resolved_config
     what = f"there is no {run.resolved_config.name} here to go on with"

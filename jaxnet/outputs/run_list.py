@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,10 +134,16 @@ def _described(run: RunDirectory) -> Listed:
         part=part,
         metrics=metrics,
         productive=_productive(events),
-        total=None if begun is None else (times[-1] - times[begun]).total_seconds(),
+        total=None if begun is None else _seconds_of_all(times[begun:]),
         resume=records.resuming_command(run) if state in _MAY_GO_ON else None,
         debug=_debug(run) if state == "failed" and _has_bad_step(events) else None,
     )
+
+
+def _seconds_of_all(times: Sequence[datetime]) -> float:
+    """From the first to the last, as far as the clock went forward: it may have been set back."""
+    steps = ((after - before).total_seconds() for before, after in pairwise(times))
+    return sum(step for step in steps if step > 0)
 
 
 def _headline(

@@ -130,9 +130,9 @@ def _folders(root: Path) -> Iterator[Path]:
             yield top.joinpath(*parts[:depth])
 
 
-# Bytes of addresses that JAX takes when it starts, measured with two cores, and for the stacks of
-# its threads on each. With fewer it aborts in native code, without a word that helps.
-_STARTS_WITH = 1_500_000_000
+# What JAX takes when it starts, in bytes of addresses and of data, measured with two cores;
+# and for the stacks of its threads on each. With less it aborts in native code, without a word.
+_STARTS_WITH = {"v": ("RLIMIT_AS", 1_500_000_000), "d": ("RLIMIT_DATA", 500_000_000)}
 _FOR_A_CORE = 32_000_000
 
 
@@ -146,15 +146,15 @@ def refuse_no_room_for_jax() -> None:
         import resource  # which Windows lacks
     except ImportError:
         return
-    needed = _STARTS_WITH + _FOR_A_CORE * (os.cpu_count() or 1)
-    most, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if most == resource.RLIM_INFINITY or most >= needed:
-        return
-    fix = "unlimited" if hard == resource.RLIM_INFINITY else f"{needed // 1024 + 1}"
-    raise UserError(
-        f"'ulimit -v' grants this process {most / 1e9:.1f} GB of addresses, and JAX needs about "
-        f"{needed / 1e9:.1f} GB to start; type: ulimit -v {fix}"
-    )
+    for letter, (name, least) in _STARTS_WITH.items():
+        needed = least + _FOR_A_CORE * (os.cpu_count() or 1)
+        most, hard = resource.getrlimit(getattr(resource, name))
+        if most != resource.RLIM_INFINITY and most < needed:
+            fix = "unlimited" if hard == resource.RLIM_INFINITY else f"{needed // 1024 + 1}"
+            raise UserError(
+                f"'ulimit -{letter}' grants this process {most / 1e9:.1f} GB, and JAX needs about "
+                f"{needed / 1e9:.1f} GB to start; type: ulimit -{letter} {fix}"
+            )
 
 
 def _address_space(root: Path) -> Iterator[Free]:

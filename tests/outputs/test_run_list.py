@@ -78,6 +78,14 @@ def test_a_run_to_go_on_with(tmp_path: Path, state: str) -> None:
     assert without.resume == f"jaxnet train CONFIG --run-dir '{run.path}' --resume"
 
 
+def test_a_clock_that_was_set_back_takes_no_time_away(tmp_path: Path) -> None:
+    run = begin(tmp_path / "a")
+    with open(run.events, "a") as stream:
+        for time in ("2025-12-31T10:00:00+00:00", "2025-12-31T10:00:07+00:00"):
+            stream.write(json.dumps({"time": time, "event": "note"}) + "\n")
+    assert run_list.describe(run.path).total == 30 + 7
+
+
 def test_a_run_under_way(tmp_path: Path) -> None:
     run = begin(tmp_path / "a")
     with lock.hold(run.lock, command="jaxnet train a.yaml"):
