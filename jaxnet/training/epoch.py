@@ -159,7 +159,7 @@ _LEVEL = "xla_backend_optimization_level"
 
 
 def _compiler_options(platform: str) -> tuple[tuple[str, Any], ...]:
-    """On a CPU LLVM's level 2, not 3: the same bits, and small networks train 5 % faster.
+    """On a CPU LLVM's level 2, not 3: the same bits (see scripts/bench_compiler_level.py).
 
     A level that the user's XLA_FLAGS ask for comes first; without optimizations there is none.
     """
