@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxnet import files
 from jaxnet.files import write_atomic
 
 
@@ -80,3 +81,45 @@ def test_the_data_reach_the_disk_before_the_name(
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
     write_atomic(tmp_path / "file", "x")
     assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_only_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path, words in (
+        (tmp_path / "pipe", "a pipe, not a file"),
+        (tmp_path / "link", "a device, not a file"),
+        (tmp_path, "a directory, not a file"),
+    ):
+        for reading in (files.open_file, lambda path: files.read_file(path, most=10)):
+            with pytest.raises(files.NotReadable) as caught:
+                reading(path)
+            assert str(caught.value) == f"{path}: {words}"
+            assert caught.value.exit_code == 2
+    with pytest.raises(FileNotFoundError):
+        files.open_file(tmp_path / "absent")
+
+
+def test_a_pipe_that_comes_while_a_file_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked about is not what is opened."""
+    os.mkfifo(tmp_path / "a")
+    plain = os.stat(__file__)
+    monkeypatch.setattr(files.os, "stat", lambda _: plain)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(files.NotReadable, match="a pipe, not a file"):
+        files.open_file(tmp_path / "a")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_that_is_read_whole_has_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100)
+    assert files.read_file(path, most=100) == b"x" * 100
+    with pytest.raises(files.NotReadable, match="a: larger than 0 MiB"):
+        files.read_file(path, most=99)
+    assert files.read_file("/proc/self/status", most=files.MOST_TEXT)  # its size is said to be 0
+    with files.open_file(path) as stream:
+        assert os.get_blocking(stream.fileno())
+        assert stream.name == path

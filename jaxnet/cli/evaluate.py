@@ -89,7 +89,7 @@ def metrics_left(directory: str) -> dict[str, dict[str, Any]]:
     from jaxnet.outputs import records, run_directory
 
     path = run_directory.open_existing(directory).metrics
-    if not path.is_file():
+    if not path.exists():
         run = run_directory.open_existing(directory)
         raise RunDirectoryError(f"{path}: missing; {records.what_next(run)}")
     metrics = records.read_json(path)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxnet import files
 from jaxnet.config.data_schema import SPARSE
 from jaxnet.config.names import BUILTIN_SOURCES, SOURCE_TASKS
 from jaxnet.config.problems import KeyPath, shown
@@ -126,7 +127,7 @@ def files_exist(config: Config) -> Found:
     """Files must be there before a run starts."""
     if config.data.source is not None:
         return  # the other checks ask for the file's key to go
-    files: dict[KeyPath, Path | None] = {
+    named: dict[KeyPath, Path | None] = {
         ("data", "train"): config.train_path,
         ("data", "validation"): config.validation_path,
         ("data", "test"): config.test_path,
@@ -134,11 +135,12 @@ def files_exist(config: Config) -> Found:
         ("data", "label_names"): config.label_names_path,
         **{("data", f"{part}_labels"): path for part, path in config.label_paths.items()},
     }
-    for key, path in files.items():
+    for key, path in named.items():
         if path is None or not _is_known(path.name, str(key[1])):
             continue
         if not os.path.isfile(path):  # False, too, for a name that no file can have
-            what = "a directory, not a file" if os.path.isdir(path) else _absent(path)
+            other = files.kind(path)
+            what = _absent(path) if other is None else f"{other}, not a file"
             start = "relative paths start at the config's directory"
             yield key, f"{what}: {shown(str(path), 1000)!r} ({start})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from jaxnet.config.schema import Config, Origin
 from jaxnet.config.source import MOST_BYTES, Source, decode, parse
 from jaxnet.config.validate import validate
 from jaxnet.errors import ConfigError, nearest
+from jaxnet.files import NotReadable, open_file
 
 
 def load_config(
@@ -78,12 +80,13 @@ def _read(given: str | os.PathLike[str] | Mapping[str, Any] | Config) -> tuple[S
 
 def _bytes(path: Path, name: str) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
+        with open_file(path) as stream:
+            return stream.read(MOST_BYTES + 1)  # `decode` refuses more
     except FileNotFoundError:
         raise ConfigError(f"{name}: no such file{_beside(path)}") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{name}: a directory, not a config file{_beside(path / '_')}") from None
+    except NotReadable as error:
+        near = _beside(path / "_") if error.errno == errno.EISDIR else ""
+        raise ConfigError(f"{name}: {error.strerror}{near}") from None
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise ConfigError(f"{name}: cannot be read: {reason}") from None

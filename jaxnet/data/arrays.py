@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnet.data.places import nearest, values
+from jaxnet.data.places import nearest, refuse_absent, values
 from jaxnet.data.table import Array, Table
 from jaxnet.errors import DataError
+from jaxnet.files import open_file
 
 _HOW_TO_SAVE = "np.savez('data.npz', X=X, y=y)"
 _FLOAT32_WHOLE = 2**24  # float32 holds every whole number up to here
@@ -137,7 +138,7 @@ def read_arrays(path: Path, how_to_save: str = _HOW_TO_SAVE) -> dict[str, Array]
     key = ""
     try:
         # Opened here: on a damaged archive np.load forgets to close what it opens itself.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
             for key in archive.files:
                 arrays[key] = archive[key]
     except MemoryError as error:
@@ -164,15 +165,9 @@ def _damaged(path: Path, key: str) -> DataError:
 
 def _refuse_path(path: Path, how_to_save: str) -> None:
     """A file that is there, can be read and begins like a zip archive, which an .npz file is."""
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: no such file: the folder {str(path.parent)!r} does not exist")
-    if path.is_dir():
-        raise DataError(f"{path}: a folder, not an .npz file")
-    if not path.exists():
-        near = nearest(path.name, [other.name for other in path.parent.iterdir()])
-        raise DataError(f"{path}: no such file{near}")
+    refuse_absent(path)
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(6)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -16,6 +16,7 @@ import numpy as np
 from jaxnet.data.places import nearest, values
 from jaxnet.data.table import Array, Table
 from jaxnet.errors import DataError
+from jaxnet.files import MOST_TEXT, read_file
 
 # Each attribute as the digits that have it. It belongs to the digit, not to the single image:
 # printed, a 4 has a closed loop; as most people write it, it has none, so it is left out.
@@ -118,7 +119,7 @@ def _bundled(file: str) -> bytes | None:
     for folder in folders or ():
         path = Path(folder) / "datasets" / "data" / file
         if path.is_file():
-            return path.read_bytes()
+            return read_file(path, most=MOST_TEXT)
     return None
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from jaxnet.errors import DataError
+from jaxnet.files import open_file
 
 Stream: TypeAlias = io.BufferedReader | gzip.GzipFile
 
@@ -108,7 +109,7 @@ def blocks(
 def unpacked(path: Path) -> Iterator[tuple[Stream, io.BufferedReader]]:
     """The bytes of a file, unpacked where its name ends with .gz, and the file as stored."""
     with _reading(path):
-        stored = path.open("rb")
+        stored = open_file(path)
     with stored:
         if path.suffix.lower() != ".gz":
             yield stored, stored

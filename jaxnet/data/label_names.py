@@ -6,8 +6,9 @@ import gzip
 import zlib
 from pathlib import Path
 
-from jaxnet.data.places import nearest
+from jaxnet.data.places import refuse_absent
 from jaxnet.errors import DataError
+from jaxnet.files import MOST_RECORD, NotReadable, open_file, read_stream
 
 _LONGEST = 1000  # characters of a name
 
@@ -29,14 +30,16 @@ def read(path: str | Path, labels: int) -> list[str]:
     ['red', '1', 'red (2)', 'new']
     """
     path = Path(path)
+    refuse_absent(path)
+    packed = path.name.lower().endswith(".gz")
     try:
-        data = path.read_bytes()
-        if path.name.lower().endswith(".gz"):
-            data = gzip.decompress(data)
+        with open_file(path) as stored:
+            # A small file can unpack to a very large one.
+            stream = gzip.GzipFile(fileobj=stored) if packed else stored
+            data = read_stream(stream, path, most=MOST_RECORD)
         lines = data.decode("utf-8-sig").split("\n")
-    except FileNotFoundError:
-        others = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: no such file{nearest(path.name, others) or ''}") from None
+    except NotReadable as error:
+        raise DataError(str(error)) from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text") from None
     except (OSError, EOFError, zlib.error) as error:

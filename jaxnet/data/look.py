@@ -84,8 +84,6 @@ def look(path: str | Path, *, target: Sequence[str] = (), task: str | None = Non
     Task(name='binary', why="column 'job' has 2 classes")
     """
     path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{path}: a folder, not a file")
     if path.name.lower().endswith(".npz"):
         return _at_arrays(path, target, task)
     frames = readers.stream(path, rows=ROWS)

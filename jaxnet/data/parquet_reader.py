@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jaxnet.data import places
 from jaxnet.data.arrow_columns import check_names, plain_columns, without_index
 from jaxnet.errors import DataError
+from jaxnet.files import open_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +72,7 @@ def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
     import pyarrow.parquet as pq
 
     try:
-        source = path.open("rb")
+        source = open_file(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     with source:

@@ -2,12 +2,45 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxnet import files
+from jaxnet.errors import DataError
+
 _ROWS_SHOWN = 5
 _VALUES_SHOWN = 12
+
+
+def refuse_other_than_file(path: Path) -> None:
+    """Raise DataError where something else than a file has this name; nothing may be there.
+
+    >>> refuse_other_than_file(Path("/dev/null"))
+    Traceback (most recent call last):
+    ...
+    jaxnet.errors.DataError: /dev/null: a device, not a file; write the rows to a file and name that
+    """
+    what = files.kind(path)
+    if what == "a directory":
+        raise DataError(f"{path}: a folder, not a file")
+    if what is not None:
+        # Files are read more than once: for their names, for their rows, for the line of a row.
+        raise DataError(f"{path}: {what}, not a file; write the rows to a file and name that")
+
+
+def refuse_absent(path: Path) -> None:
+    """Raise DataError, with the nearest name, unless a file is there."""
+    refuse_other_than_file(path)
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: no such file: the folder {str(path.parent)!r} does not exist")
+    if not path.exists():
+        try:
+            others = [other.name for other in path.parent.iterdir()]
+        except OSError:  # a folder that can be passed through and not be listed
+            others = []
+        raise DataError(f"{path}: no such file{nearest(path.name, others)}")
 
 
 def rows(indices: Iterable[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from jaxnet.data import csv_reader, parquet_reader
 from jaxnet.data.frame import Frame
-from jaxnet.data.places import nearest
+from jaxnet.data.places import refuse_absent, refuse_other_than_file
 from jaxnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -104,15 +104,10 @@ def existing_file(path: str | Path) -> Path:
     jaxnet.errors.DataError: rows.xlsx: unknown kind of file; known: .csv, .csv.gz, .parquet, .npz
     """
     path = Path(path)
+    refuse_other_than_file(path)
     if not path.name.lower().endswith(SUFFIXES):
         raise DataError(f"{path}: unknown kind of file; known: {', '.join(SUFFIXES)}, .npz")
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: no such file: the folder {str(path.parent)!r} does not exist")
-    if path.is_dir():
-        raise DataError(f"{path}: a folder, not a file")
-    if not path.exists():
-        near = nearest(path.name, [other.name for other in path.parent.iterdir()])
-        raise DataError(f"{path}: no such file{near}")
+    refuse_absent(path)
     return path
 
 

@@ -18,6 +18,7 @@ from jaxnet.data.places import values
 from jaxnet.data.sparse import SparseLabels, SparseRows, SparseTable
 from jaxnet.data.table import Array
 from jaxnet.errors import DataError
+from jaxnet.files import open_file
 
 _HOW_TO_SAVE = "scipy.sparse.save_npz('X.npz', X)"
 _NEEDED = {
@@ -30,9 +31,9 @@ _NEEDED = {
 def is_sparse(path: str | Path) -> bool:
     """Whether a file is a sparse matrix in an .npz file, by the names of its arrays alone."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return {"format.npy", "shape.npy"} <= set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
 
 

@@ -18,6 +18,7 @@ from jaxnet.data.places import nearest, values
 from jaxnet.data.splits import PARTS, Split
 from jaxnet.data.table import Array
 from jaxnet.errors import DataError
+from jaxnet.files import open_file
 
 _HEADER = "row,part"
 _CELL = 40
@@ -44,7 +45,8 @@ def read(path: str | Path, n: int) -> Split:
     """
     path = Path(path)
     try:
-        text = path.read_text("utf-8-sig")
+        with open_file(path) as stream:
+            text = stream.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; expected a CSV file with {_HEADER!r}") from error
     except OSError as error:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeAlias
 
-from jaxnet.data.places import nearest
+from jaxnet.data.places import refuse_absent, refuse_other_than_file
 from jaxnet.data.sparse_entries import LARGEST
 from jaxnet.errors import DataError
+from jaxnet.files import open_file
 
 SUFFIXES = (".txt", ".txt.gz")
 SIZE = 1 << 22  # bytes read at once: what is made of them stays small beside the memory
@@ -65,15 +66,10 @@ def existing_file(path: str | Path) -> Path:
     jaxnet.errors.DataError: rows.dat: unknown kind of file; XC text is .txt or .txt.gz
     """
     path = Path(path)
+    refuse_other_than_file(path)
     if not path.name.lower().endswith(SUFFIXES):
         raise DataError(f"{path}: unknown kind of file; XC text is .txt or .txt.gz")
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: no such file: the folder {str(path.parent)!r} does not exist")
-    if path.is_dir():
-        raise DataError(f"{path}: a folder, not a file")
-    if not path.exists():
-        near = nearest(path.name, [other.name for other in path.parent.iterdir()])
-        raise DataError(f"{path}: no such file{near}")
+    refuse_absent(path)
     return path
 
 
@@ -213,7 +209,7 @@ def _lines(path: Path, read: Callable[[int], bytes], size: int) -> Iterator[Line
 def _unpacked(path: Path) -> Iterator[tuple[Stream, io.BufferedReader]]:
     """The bytes of a file, unpacked where its name ends with .gz, and the file as stored."""
     with _reading(path):
-        stored = path.open("rb")
+        stored = open_file(path)
     with stored:
         if path.suffix.lower() != ".gz":
             yield stored, stored

@@ -39,7 +39,7 @@ def load(directory: str | Path) -> Model:
             written by a version whose models this one does not read.
     """
     run = run_directory.open_existing(directory)
-    if not (run.model / model_file.DESCRIPTION).is_file():
+    if not (run.model / model_file.DESCRIPTION).exists():
         raise RunDirectoryError(f"{run.path}: holds no model; {records.what_next(run)}")
     saved = model_file.load(run.model)
     schema = records.read_json(run.schema)

@@ -13,11 +13,11 @@ import io
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from jaxnet.files import NotReadable, open_file
 from jaxnet.outputs import tensors
 from jaxnet.outputs.tensors import LENGTH, Damaged
 
@@ -133,10 +133,10 @@ def read_facts(path: Path) -> dict[str, Any]:
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """The file and the number of its bytes."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
-            raise Damaged("not a file")
-        with open(path, "rb") as stream:
+        with open_file(path) as stream:
             yield stream, os.fstat(stream.fileno()).st_size
+    except NotReadable as error:
+        raise Damaged(str(error.strerror)) from None
     except OSError as error:
         raise Damaged(f"cannot be read ({error.strerror or error})") from None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError
-from jaxnet.files import write_atomic
+from jaxnet.files import open_file, write_atomic
 from jaxnet.outputs import tensors
 from jaxnet.outputs.records import digest, read_json
 from jaxnet.outputs.run_directory import writing
@@ -105,7 +105,7 @@ def load(directory: Path) -> SavedModel:
         raise _damaged(directory / DESCRIPTION, "it is not what was written")
     path = directory / ARRAYS
     try:
-        with open(path, "rb") as stream:
+        with open_file(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             header = tensors.read_header(stream, size)
             sha256 = hashlib.sha256(header)

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
-from jaxnet.files import write_atomic
+from jaxnet.files import MOST_RECORD, NotReadable, kind, open_file, read_file, write_atomic
 from jaxnet.outputs.append import append_line
 from jaxnet.outputs.run_directory import RunDirectory, writing
 
@@ -157,7 +157,7 @@ def _results(run: RunDirectory) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for path in (run.schema, run.split, run.epochs, run.metrics, run.evaluation):
         try:
-            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[path.name] = _sha256(path)
         except OSError:
             found[path.name] = None
     return found
@@ -225,8 +225,8 @@ def _failed_at_a_step(run: RunDirectory) -> bool:
 def _status(run: RunDirectory) -> dict[str, Any]:
     if not os.path.lexists(run.status):
         return {"state": "running"}
-    if not os.path.isfile(run.status):  # a pipe would make its reader wait
-        raise RunDirectoryError(f"{run.status}: not a file; remove it")
+    if (other := kind(run.status)) is not None:
+        raise RunDirectoryError(f"{run.status}: {other}, not a file; remove it")
     status = read_json(run.status)
     if not isinstance(status, dict) or status.get("state") not in get_args(State):
         raise RunDirectoryError(
@@ -275,12 +275,14 @@ def read_json(path: Path) -> Any:
         RunDirectoryError: it is missing or damaged.
     """
     try:
-        return json.loads(path.read_bytes())
+        content = _read(path)
     except FileNotFoundError:
         raise RunDirectoryError(f"{path}: missing; did the run finish?") from None
-    except OSError as error:
-        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    try:
+        return _parsed(content)
+    except MemoryError:
+        raise _too_large(path) from None
+    except ValueError as error:
         raise RunDirectoryError(f"{path}: damaged, this is not JSON ({error})") from None
 
 
@@ -294,16 +296,16 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         RunDirectoryError: the file cannot be read, or a whole line of it is damaged.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = _read(path).split(b"\n")
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
     records = []
     for number, line in enumerate(lines[:-1], start=1):  # the part after the last newline is cut
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = _parsed(line)
+        except MemoryError:
+            raise _too_large(path) from None
+        except ValueError as error:
             raise RunDirectoryError(f"{path}:{number}: damaged line ({error})") from None
         if not isinstance(record, dict):
             raise RunDirectoryError(f"{path}:{number}: damaged line (not an object)")
@@ -321,15 +323,13 @@ def readable_lines(path: Path) -> list[dict[str, Any]]:
         RunDirectoryError: the file cannot be read.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = _read(path).splitlines()
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
     found = []
     for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            found.append(json.loads(line))
+        with contextlib.suppress(ValueError):
+            found.append(_parsed(line))
     return [record for record in found if isinstance(record, dict)]
 
 
@@ -346,6 +346,40 @@ def checkpoint_names(run: RunDirectory) -> set[str]:
     keys = {"checkpoint": ("name", "best"), "resumed": ("checkpoint",)}
     said = (event.get(key) for event in events for key in keys.get(str(event.get("event")), ()))
     return {name for name in said if isinstance(name, str)}
+
+
+def _read(path: Path) -> bytes:
+    """A file of a run; of what stands in its way, all but FileNotFoundError in words."""
+    try:
+        return read_file(path, most=MOST_RECORD)
+    except FileNotFoundError:
+        raise
+    except NotReadable as error:
+        raise RunDirectoryError(str(error)) from None
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _parsed(text: bytes) -> Any:
+    """JSON, of which NaN and Infinity are no part; ValueError for all that is not."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _too_large(path: Path) -> RunDirectoryError:
+    return RunDirectoryError(f"{path}: too large for the memory there is")
+
+
+def _sha256(path: Path) -> str:
+    """Of the bytes of a file, a piece at a time."""
+    with open_file(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from jaxnet import lock
 from jaxnet.errors import RunDirectoryError, RunFailed
-from jaxnet.files import remove_leftovers, sync_directory
+from jaxnet.files import MOST_TEXT, kind, open_file, read_file, remove_leftovers, sync_directory
 from jaxnet.outputs import checkpoint_file
 from jaxnet.outputs.checkpoint_file import Damaged
 
@@ -279,6 +279,8 @@ def open_existing(path: Path | str) -> RunDirectory:
         )
     if not run.path.is_dir():
         raise RunDirectoryError(f"{path}: there is no such run directory")
+    if (other := kind(run.status)) is not None:
+        raise RunDirectoryError(f"{run.status}: {other}, not a file; remove it")
     if not run.status.is_file():
         raise RunDirectoryError(
             f"{path}: this is not a run directory (it has no {run.status.name}); "
@@ -299,7 +301,10 @@ def recorded_config(run: RunDirectory) -> Path:
     check_name(run.resolved_config)
     if run.resolved_config.is_file():
         return run.resolved_config
-    what = f"there is no {run.resolved_config.name} here to go on with"
+    other = kind(run.resolved_config)
+    what = f"{run.resolved_config.name} is {other}, not a file to go on with"
+    if other is None:
+        what = f"there is no {run.resolved_config.name} here to go on with"
     if not run.path.is_dir():
         what = "a file, not a directory" if run.path.exists() else "there is no such directory"
     raise RunDirectoryError(
@@ -345,10 +350,8 @@ def _files(run: RunDirectory) -> Iterator[Path]:
 
 
 def _has_status(run: RunDirectory) -> bool:
-    if not os.path.isfile(run.status):  # a pipe of that name would make its reader wait
-        return False
     try:
-        status: Any = json.loads(run.status.read_bytes())
+        status: Any = json.loads(read_file(run.status, most=MOST_TEXT))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(status, dict) and "state" in status
@@ -356,10 +359,8 @@ def _has_status(run: RunDirectory) -> bool:
 
 def _has_events(run: RunDirectory) -> bool:
     """Empty is what a claim leaves."""
-    if not os.path.isfile(run.events):
-        return False
     try:
-        with open(run.events, "rb") as stream:
+        with open_file(run.events) as stream:
             beginning = stream.read(len(_EVENT))
     except OSError:
         return False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError, UserError
+from jaxnet.files import MOST_TEXT, read_file
 from jaxnet.outputs import records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
 
@@ -201,7 +202,7 @@ def _debug(run: RunDirectory) -> str:
 def _task(run: RunDirectory) -> str | None:
     """From the config's text: nothing else of it is needed, and reading YAML takes its time."""
     try:
-        found = _TASK.search(run.resolved_config.read_bytes())
+        found = _TASK.search(read_file(run.resolved_config, most=MOST_TEXT))
     except OSError:
         return None
     return found[1].decode() if found else None

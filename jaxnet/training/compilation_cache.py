@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxnet.files import write_atomic
+from jaxnet.files import MOST_RECORD, MOST_TEXT, read_file, write_atomic
 
 _SUFFIX = "-cache"  # of the entries, as JAX names them
 _VERIFIED = "verified.json"  # name of an entry -> [size, time] when it was unpacked
@@ -65,8 +65,9 @@ def processor() -> str:
     """
     known = platform.processor()
     try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            known = next(line for line in lines if line.lower().startswith(("flags", "features")))
+        lines = read_file("/proc/cpuinfo", most=MOST_TEXT).decode(errors="replace").split("\n")
+        kinds = ("flags", "features")
+        known = next(f"{line}\n" for line in lines if line.lower().startswith(kinds))
     except (OSError, StopIteration):
         pass
     return f"{platform.machine()}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
@@ -221,8 +222,8 @@ def _entries(directory: Path) -> dict[str, tuple[int, int]]:
 
 def _read_verified(directory: Path) -> dict[str, list[int]]:
     try:
-        content = json.loads((directory / _VERIFIED).read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_file(directory / _VERIFIED, most=MOST_TEXT))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -230,7 +231,7 @@ def _read_verified(directory: Path) -> dict[str, list[int]]:
 def _is_whole(path: Path) -> bool:
     """Whether an entry unpacks. What is packed in a way not known here is left to JAX."""
     try:
-        content = path.read_bytes()
+        content = read_file(path, most=MOST_RECORD)
     except OSError:
         return False
     if content[:1] == b"\x78":  # zlib, which JAX uses where zstd is not installed

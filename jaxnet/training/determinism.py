@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxnet.errors import UserError
+from jaxnet.files import MOST_TEXT, read_file
 from jaxnet.training import threads
 from jaxnet.training.compilation_cache import processor
 
@@ -158,9 +159,10 @@ def _flags_that_count() -> str:
 def driver(file: Path = Path("/proc/driver/nvidia/version")) -> str | None:
     """Version of the NVIDIA driver, where the system tells."""
     try:
-        found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", file.read_text(errors="replace"))
+        said = read_file(file, most=MOST_TEXT).decode(errors="replace")
     except OSError:
         return None
+    found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", said)
     return found[1] if found else None
 
 

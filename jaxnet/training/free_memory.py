@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxnet.errors import UserError
+from jaxnet.files import MOST_TEXT, read_file
 
 
 class Free(NamedTuple):
@@ -72,7 +73,7 @@ def host(root: Path = Path("/")) -> Free | None:
 def _read(path: Path) -> str:
     """The text of a file of the system, or nothing: most machines lack some of them."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_file(path, most=MOST_TEXT).decode(errors="replace")
     except OSError:
         return ""
 

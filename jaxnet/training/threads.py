@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxnet.files import MOST_TEXT, read_file
+
 # Floating-point operations of a step below which one thread was faster. Measured on two cores:
 # 4e6 (64-128-128-10, batch 32) is 1.2 to 1.35 times faster on one, 3e8 needs both.
 ONE_THREAD_BELOW = 2e7
@@ -96,7 +98,7 @@ def _running() -> int | None:
 
 def _name(task: Path) -> str:
     try:
-        return (task / "comm").read_text().strip()
+        return read_file(task / "comm", most=MOST_TEXT).decode(errors="replace").strip()
     except OSError:  # it has just ended
         return ""
 

@@ -92,7 +92,7 @@ def test_what_cannot_be_read_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "closed.yaml").chmod(0)
     for path, words in [
         (tmp_path / "absent" / "c.yaml", "no such file"),
-        (tmp_path / "a.yaml", "a directory, not a config file"),
+        (tmp_path / "a.yaml", "a directory, not a file"),
         (tmp_path / ("n" * 300), "cannot be read: File name too long"),
         ("a\0b", r"a\\x00b: cannot be read: embedded null byte"),
         ("", "path of the config is empty"),

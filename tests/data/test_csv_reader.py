@@ -300,7 +300,7 @@ def test_a_disk_that_fails(save, monkeypatch, name):
             raise OSError(errno.EIO, "Input/output error")
 
     path = save("a,b\n1,2\n", name)
-    monkeypatch.setattr(type(path), "open", lambda *_: Failing())
+    monkeypatch.setattr(csv_blocks, "open_file", lambda _: Failing())
     assert refusal(path) == f"{name}: cannot be read: Input/output error"
 
 

@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there(save, tmp_path):
     save("a\n")
     with pytest.raises(DataError, match=r"label.txt: no such file.*labels.txt"):
         label_names.read(tmp_path / "label.txt", 1)
-    with pytest.raises(DataError, match=r"labels.txt: no such file$"):
+    with pytest.raises(DataError, match=r"labels.txt: no such file: the folder"):
         label_names.read(tmp_path / "none" / "labels.txt", 1)
-    with pytest.raises(DataError, match=r"cannot be read"):
+    with pytest.raises(DataError, match=r"a folder, not a file"):
         label_names.read(tmp_path, 1)

@@ -150,10 +150,16 @@ def test_it_can_be_interrupted(tmp_path: Path) -> None:
             lambda run: run.events.write_text('{"time": "0001-01-01T00:00:00+23:00"}\n'),
             "events.jsonl: damaged, an event has no time",
         ),
-        (lambda run: (run.status.unlink(), os.mkfifo(run.status)), "status.json: not a file"),
+        (
+            lambda run: (run.status.unlink(), os.mkfifo(run.status)),
+            "status.json: a pipe",
+        ),
         (lambda run: run.metrics.write_text("\0"), "metrics.json: damaged, this is not JSON"),
         (lambda run: run.metrics.unlink(), "metrics.json: missing"),
-        (lambda run: (run.epochs.unlink(), run.epochs.mkdir()), "metrics.jsonl: cannot be read"),
+        (
+            lambda run: (run.epochs.unlink(), run.epochs.mkdir()),
+            "metrics.jsonl: a directory",
+        ),
     ],
 )
 def test_what_is_damaged_is_said(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from jaxnet.files import MOST_TEXT, open_file, read_file
 from jaxnet.outputs.records import write_text
 from jaxnet.outputs.report.curves import section_calibration, section_ranking, section_threshold
 from jaxnet.outputs.report.data import section_data
@@ -68,7 +69,7 @@ _END = "</html>\n"
 def is_whole(path: Path) -> bool:
     """Whether there is a report and it has its end."""
     try:
-        with open(path, "rb") as stream:
+        with open_file(path) as stream:
             stream.seek(-len(_END), os.SEEK_END)
             return stream.read() == _END.encode()
     except OSError:  # shorter than its end, too
@@ -116,7 +117,7 @@ def _attempt(
 
 
 def _head(records: Records) -> Html:
-    style = _STYLE.read_text(encoding="utf-8")
+    style = read_file(_STYLE, most=MOST_TEXT).decode()
     return element(
         "head",
         element("meta", charset="utf-8"),

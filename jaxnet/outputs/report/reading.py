@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError
+from jaxnet.files import MOST_TEXT, kind, read_file
 from jaxnet.outputs.records import read_json, read_lines
 from jaxnet.outputs.run_directory import RunDirectory
 
@@ -102,6 +103,9 @@ def read(directory: RunDirectory) -> Records:
         if not path.exists():
             missing.append(f"{path.name} is missing: {_NEEDED_FOR[path.name]}.")
             return None
+        if (other := kind(path)) is not None:
+            missing.append(f"{path.name} is {other}, not a file: {_NEEDED_FOR[path.name]}.")
+            return None
         try:
             found = how(path)
         except (RunDirectoryError, OSError, ValueError):
@@ -133,4 +137,4 @@ def read(directory: RunDirectory) -> Records:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_file(path, most=MOST_TEXT).decode(errors="replace")
