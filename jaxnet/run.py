@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from jaxnet.judge import judge
 from jaxnet.keeping import Keeper
 from jaxnet.outputs import checkpoints, records, report, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.printable import shell_word
 from jaxnet.recording import Metrics, recorded, tell_end, write_beginning, write_end
 from jaxnet.resume import Earlier
 from jaxnet.training import determinism, memory, settings, threads
@@ -181,7 +181,7 @@ def _had_finished(run: RunDirectory, left: finished.Finished, calling: Calling) 
 def _draw(directory: RunDirectory, calling: Calling) -> None:
     """The report of a finished run, which has finished whatever becomes of that."""
     path = directory.path
-    again = f"to draw it: jaxnet report {shlex.quote(str(path))}"
+    again = f"to draw it: jaxnet report {shell_word(str(path))}"
     try:
         report.write(directory, poll=calling.poll)
     except (Exception, Stopped) as error:
@@ -309,7 +309,7 @@ def _trained(
 
 def _after_a_bad_step(directory: RunDirectory, config: Config) -> str:
     """What to type: a run keeps its rate, so that resuming alone fails at the same step."""
-    path = shlex.quote(str(directory.path))
+    path = shell_word(str(directory.path))
     said = f"which operation: jaxnet debug {path}; a run with another rate: --run-dir DIR"
     if config.training.on_nan == "skip":
         return said

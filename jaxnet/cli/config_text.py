@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+
+from jaxnet.printable import shell_word
 
 WIDTH = 100
 _NAME = 30  # letters of a name in the list of columns
@@ -52,4 +53,4 @@ def path_from(data: Path, output: Path | None) -> str:
 
 def shell(path: Path | str) -> str:
     """A word of a command line."""
-    return shlex.quote(str(path))
+    return shell_word(path)

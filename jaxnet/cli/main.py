@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 
 from jaxnet import __version__
 from jaxnet.cli import config, debug, evaluate, gradcheck, predict, report, runs, train
-from jaxnet.cli.output import complain, drop, finish, prepare_streams
+from jaxnet.cli.output import complain, drop, finish, note, prepare_streams
 from jaxnet.cli.parser import Parser, parse
 from jaxnet.cli.signals import AGAIN, heard, in_words
 from jaxnet.errors import JaxnetError, Stopped
+from jaxnet.printable import shell_word
 
 _EPILOG = """\
 examples:
@@ -105,7 +105,7 @@ def _stopped(stop: Stopped) -> str:
     notes = "".join(f"; {note}" for note in getattr(stop, "__notes__", ()))
     if stop.saved is None:
         return what + (notes or AGAIN)
-    return f"{what}; to go on: jaxnet train --run-dir {shlex.quote(stop.saved)} --resume"
+    return f"{what}; to go on: jaxnet train --run-dir {shell_word(stop.saved)} --resume"
 
 
 def _unexpected(error: Exception) -> int:
@@ -127,10 +127,7 @@ def _unexpected(error: Exception) -> int:
             "processes (ulimit -v, ulimit -d, ulimit -u)"
         )
         return 1
-    try:
-        traceback.print_exc()
-    except OSError:
-        drop(sys.stderr)
+    note(traceback.format_exc().rstrip("\n"))
     kind = type(error).__name__
     complain(f"this is a bug in jaxnet ({kind}: {error}); please report it with the lines above")
     return 1

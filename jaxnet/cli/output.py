@@ -6,6 +6,7 @@ import os
 import sys
 
 from jaxnet.errors import ConfigError, JaxnetError
+from jaxnet.printable import one_line, visible
 
 
 def prepare_streams() -> None:
@@ -17,7 +18,8 @@ def prepare_streams() -> None:
 
 
 def emit(text: str) -> None:
-    """Write a result to standard output. A reader that has left (`| head`) is no error.
+    """Write a result to standard output: exactly to a file or a pipe, to a terminal so that
+    nothing in it acts there. A reader that has left (`| head`) is no error.
 
     Raises:
         JaxnetError: the output cannot be written, on a full disk say.
@@ -25,7 +27,8 @@ def emit(text: str) -> None:
     if sys.stdout is None:
         return
     try:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        shown = visible(text) if _is_terminal(sys.stdout) else text
+        sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         drop(sys.stdout)
@@ -35,11 +38,14 @@ def emit(text: str) -> None:
 
 
 def complain(error: BaseException | str) -> None:
-    """Write an error to standard error, every problem of a config on a line of its own."""
+    """Write an error to standard error, every problem of a config on a line of its own.
+
+    Nothing in it acts on a terminal, nor looks like a line of another error.
+    """
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     try:
         for line in lines:
-            print(f"jaxnet: error: {line}", file=sys.stderr)
+            print(f"jaxnet: error: {one_line(line)}", file=sys.stderr)
         if sys.stderr is not None:
             sys.stderr.flush()
     except OSError:
@@ -47,13 +53,20 @@ def complain(error: BaseException | str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line to standard error, if there is somebody to read it."""
+    """Write text to standard error, if there is somebody to read it; nothing in it acts."""
     try:
-        print(text, file=sys.stderr)
+        print(visible(text), file=sys.stderr)
         if sys.stderr is not None:
             sys.stderr.flush()
     except OSError:
         drop(sys.stderr)
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):  # no stream, or closed
+        return False
 
 
 def finish() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxnet.errors import UserError, did_you_mean, nearest
+from jaxnet.printable import shell_word
 
 _TABLES = (".csv", ".csv.gz", ".parquet", ".npz", ".txt", ".txt.gz")
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")
@@ -142,6 +142,6 @@ def split_items(items: Sequence[str]) -> tuple[str | None, list[str]]:
         made = f"{Path(config).name.partition('.')[0] or 'table'}.yaml"
         raise UsageError(
             f"{config}: a file of rows, not a config; make one for it: "
-            f"jaxnet config init {shlex.quote(config)} --output {shlex.quote(made)}"
+            f"jaxnet config init {shell_word(config)} --output {shell_word(made)}"
         )
     return config, overrides

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxnet.cli.output import emit
 from jaxnet.cli.parser import add_words, take_words
+from jaxnet.printable import one_line
 
 if TYPE_CHECKING:
     from jaxnet.outputs.run_list import Listed
@@ -71,9 +72,9 @@ def as_text(directory: str, found: Sequence[Listed]) -> str:
     'runs: no runs yet'
     """
     if not found:
-        return _printable(f"{directory}: no runs yet")
+        return one_line(f"{directory}: no runs yet")
     lines = _table([one for one in found if one.problem is None])
-    return "\n".join([*lines, *(_printable(one.problem) for one in found if one.problem)])
+    return "\n".join([*lines, *(one_line(one.problem) for one in found if one.problem)])
 
 
 def _table(found: Sequence[Listed]) -> list[str]:
@@ -86,9 +87,9 @@ def _table(found: Sequence[Listed]) -> list[str]:
     for line, one in zip(lines, found, strict=True):
         table.append(line)
         if one.debug is not None:
-            table.append(_printable(f"    to see why: {one.debug}"))
+            table.append(one_line(f"    to see why: {one.debug}"))
         if one.resume is not None:
-            table.append(_printable(f"    go on with: {one.resume}"))
+            table.append(one_line(f"    go on with: {one.resume}"))
     return table
 
 
@@ -102,7 +103,7 @@ def _cells(one: Listed) -> tuple[str, ...]:
         f"{one.part}: {metrics}" if metrics else "-",
         times(one.productive, one.total),
     )
-    return tuple(map(_printable, cells))
+    return tuple(map(one_line, cells))
 
 
 def _reached(one: Listed) -> str:
@@ -132,8 +133,3 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _printable(text: str) -> str:
-    """Names of directories can hold anything; a terminal is told nothing but letters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -8,7 +8,6 @@ refuse_changes(recorded, config, ...)       ConfigError for those that a resumed
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from jaxnet.config.problems import shown
 from jaxnet.config.schema import Config, Section
 from jaxnet.config.sections import field_at, section_of
 from jaxnet.errors import ConfigError
+from jaxnet.printable import shell_word
 
 # Keys, and sections with all of their keys, that a resumed run may change: the files are compared
 # by what they hold.
@@ -153,7 +153,7 @@ def _refusal(change: Change) -> str:
             f"{shown(key)}: was {shown(old)}, a key that this version of jaxnet does not know: "
             f"resume with the version that began the run, {_ANEW}"
         )
-    command = shlex.quote(f"{key}={old}")
+    command = shell_word(f"{key}={old}")
     what = f"type {command}" if len(command) <= _LONGEST else "give what config.resolved.yaml has"
     said = f"{key}: was {shown(old)}, is {shown(flow(change.new))}"
     return f"{said}; a resumed run keeps it: {what}, {_ANEW}"

@@ -10,7 +10,6 @@ import contextlib
 import gzip
 import io
 import re
-import shlex
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import NamedTuple, NoReturn, TypeAlias
 
 from jaxnet.errors import DataError
 from jaxnet.files import open_file
+from jaxnet.printable import shell_word
 
 Stream: TypeAlias = io.BufferedReader | gzip.GzipFile
 
@@ -148,7 +148,7 @@ def rewrite(path: Path, command: str) -> str:
     >>> rewrite(Path("rows.csv.gz"), "tr -d X")
     'gzip -dc rows.csv.gz | tr -d X | gzip > new.csv.gz'
     """
-    name = shlex.quote(path.name)
+    name = shell_word(path.name)
     if path.suffix.lower() == ".gz":
         return f"gzip -dc {name} | {command} | gzip > new.csv.gz"
     return f"{command} < {name} > new.csv"

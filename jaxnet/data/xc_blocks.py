@@ -5,7 +5,6 @@ import gzip
 import io
 import itertools
 import re
-import shlex
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from jaxnet.data.places import refuse_absent, refuse_other_than_file
 from jaxnet.data.sparse_entries import LARGEST
 from jaxnet.errors import DataError
 from jaxnet.files import open_file
+from jaxnet.printable import shell_word
 
 SUFFIXES = (".txt", ".txt.gz")
 SIZE = 1 << 22  # bytes read at once: what is made of them stays small beside the memory
@@ -129,7 +129,7 @@ def edited(path: Path, command: str) -> str:
     >>> edited(Path("a b.txt.gz"), "sed 1d")
     "gzip -dc 'a b.txt.gz' | sed 1d | gzip > new.txt.gz"
     """
-    name = shlex.quote(path.name)
+    name = shell_word(path.name)
     if path.suffix.lower() == ".gz":
         return f"gzip -dc {name} | {command} | gzip > new.txt.gz"
     return f"{command} < {name} > new.txt"

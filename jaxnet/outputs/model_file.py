@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +18,7 @@ from jaxnet.outputs import tensors
 from jaxnet.outputs.records import digest, read_json
 from jaxnet.outputs.run_directory import writing
 from jaxnet.outputs.tensors import Damaged
+from jaxnet.printable import shell_word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,7 +122,7 @@ def load(directory: Path) -> SavedModel:
 
 
 def _damaged(path: Path, why: str) -> RunDirectoryError:
-    again = f"jaxnet train --run-dir {shlex.quote(str(path.parent.parent))} --resume"
+    again = f"jaxnet train --run-dir {shell_word(str(path.parent.parent))} --resume"
     return RunDirectoryError(
         f"{path}: damaged ({why}); restore the file from a copy, or make it again: {again}"
     )

@@ -18,6 +18,7 @@ from jaxnet.errors import RunFailed, UserError
 from jaxnet.files import put_new
 from jaxnet.outputs import table_formats
 from jaxnet.outputs.table_formats import Sink
+from jaxnet.printable import visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,10 +182,14 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _to_text(stream: IO[str] | None) -> Callable[[bytes], object]:
     """Write UTF-8 to the bytes under a text stream, or text to one that has none.
 
+    To a terminal goes text in which nothing acts.
+
     Where there is no stream (`>&-`) nobody wants it.
     """
     if stream is None:
         return lambda data: None
+    if stream.isatty():  # to a file or a pipe go the bytes as they are
+        return lambda data: stream.write(visible(data.decode("utf-8")))
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
         return lambda data: stream.write(data.decode("utf-8"))

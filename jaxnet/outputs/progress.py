@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from jaxnet.printable import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
@@ -279,16 +281,18 @@ class _Terminal:
         self._draw(lambda bar: bar.start())
 
     def wait(self, text: str) -> None:
-        self._draw(lambda bar: bar.update(self._task, description=text, total=None, refresh=True))
+        shown = _encodable(text, self._stream)
+        self._draw(lambda bar: bar.update(self._task, description=shown, total=None, refresh=True))
 
     def show(self, line: str, done: float) -> None:
         now = self._clock()
+        shown = _encodable(line, self._stream)
         refresh = done >= 1.0 or now >= self._next
         if refresh:
             self._next = now + _SECONDS_BETWEEN_FRAMES
         self._draw(
             lambda bar: bar.update(
-                self._task, description=line, total=1.0, completed=done, refresh=refresh
+                self._task, description=shown, total=1.0, completed=done, refresh=refresh
             )
         )
 
@@ -310,8 +314,9 @@ class _Terminal:
 
 
 def _encodable(text: str, stream: TextIO) -> str:
+    """Text that the stream can write, and in which nothing acts on a terminal."""
     encoding = getattr(stream, "encoding", None) or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return visible(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _number(value: float | None) -> str:

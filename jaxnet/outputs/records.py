@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.files import MOST_RECORD, NotReadable, kind, open_file, read_file, write_atomic
 from jaxnet.outputs.append import append_line
 from jaxnet.outputs.run_directory import RunDirectory, writing
+from jaxnet.printable import shell_word
 
 State = Literal["running", "finished", "failed", "stopped"]
 
@@ -210,7 +210,7 @@ def what_next(run: RunDirectory) -> str:
 def resuming_command(run: RunDirectory) -> str:
     """What to type to go on with a run."""
     config = "" if run.resolved_config.is_file() else "CONFIG "
-    command = f"jaxnet train {config}--run-dir {shlex.quote(str(run.path))} --resume"
+    command = f"jaxnet train {config}--run-dir {shell_word(str(run.path))} --resume"
     # The same step would fail again.
     return f"{command} training.on_nan=skip" if _failed_at_a_step(run) else command
 

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from jaxnet.errors import RunDirectoryError, RunFailed
 from jaxnet.files import MOST_TEXT, kind, open_file, read_file, remove_leftovers, sync_directory
 from jaxnet.outputs import checkpoint_file
 from jaxnet.outputs.checkpoint_file import Damaged
+from jaxnet.printable import shell_word
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHECKPOINT = re.compile(r"(last|best)-\d{9,}\.safetensors")
@@ -309,7 +309,7 @@ def recorded_config(run: RunDirectory) -> Path:
         what = "a file, not a directory" if run.path.exists() else "there is no such directory"
     raise RunDirectoryError(
         f"{run.path}: {what}; to start a run there, name the config: jaxnet train CONFIG --run-dir "
-        f"{shlex.quote(str(run.path))} --resume"
+        f"{shell_word(str(run.path))} --resume"
     )
 
 

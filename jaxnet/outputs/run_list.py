@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -16,6 +15,7 @@ from jaxnet.errors import RunDirectoryError, UserError
 from jaxnet.files import MOST_TEXT, read_file
 from jaxnet.outputs import records, run_directory
 from jaxnet.outputs.run_directory import RunDirectory
+from jaxnet.printable import shell_word
 
 _TASK = re.compile(rb"^task: *([a-z]+)", re.MULTILINE)
 _LAST = "9999"  # after the time of any run
@@ -196,7 +196,7 @@ def _has_bad_step(events: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _debug(run: RunDirectory) -> str:
-    return f"jaxnet debug {shlex.quote(str(run.path))}"
+    return f"jaxnet debug {shell_word(str(run.path))}"
 
 
 def _task(run: RunDirectory) -> str | None:
