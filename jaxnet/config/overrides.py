@@ -8,16 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxnet.config.plain_values import from_python
-from jaxnet.config.problems import KeyPath, Mark, Marks, Problem, dotted, shown
+from jaxnet.config.problems import FILES, KeyPath, Mark, Marks, Problem, dotted, half_in, shown
 from jaxnet.config.source import Source, parse
 from jaxnet.errors import ConfigError
 
 OVERRIDE = Mark("override")
-FILES = {
-    *(("data", part) for part in ("train", "validation", "test", "label_names")),
-    *(("data", f"{part}_labels") for part in ("train", "validation", "test")),
-    ("data", "split", "file"),
-}
 _KEY = re.compile(r"[^\s=.\[\]]+(\.[^\s=.\[\]]+)*")
 
 
@@ -57,7 +52,7 @@ def _read(
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
             path: KeyPath = tuple(str(key).split("."))
-            if not _KEY.fullmatch(str(key)):
+            if not _KEY.fullmatch(str(key)) or half_in(str(key)):
                 problems.append(_bad_syntax(str(key)))
             else:
                 replacement = from_python(value, OVERRIDE)
@@ -66,7 +61,7 @@ def _read(
     for text in [overrides] if isinstance(overrides, str) else overrides:
         key, equals, value_text = text.partition("=")
         key = key.strip()
-        if not equals or not _KEY.fullmatch(key):
+        if not equals or not _KEY.fullmatch(key) or half_in(key):
             problems.append(_bad_syntax(text))
             continue
         path = tuple(key.split("."))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
-from jaxnet.config.problems import KeyPath, Mark, Marks, Problem, shown
+from jaxnet.config.problems import KeyPath, Mark, Marks, Problem, half_in, shown
 from jaxnet.config.scalars import MOST_DIGITS
 from jaxnet.config.source import MOST_LEVELS, Source
 
@@ -46,6 +46,9 @@ def _convert_scalar(value: Any, path: KeyPath, mark: Mark, source: Source) -> An
     for kind in (int, float, str):  # subclasses, enumerations among them
         if isinstance(value, kind):
             plain = kind(value)
+            if isinstance(plain, str) and (half := half_in(plain, path)) is not None:
+                _refuse(half, path, mark, source)
+                return None
             if isinstance(plain, int) and _too_long(plain):
                 _refuse(_TOO_LONG, path, mark, source)
                 return None
@@ -72,6 +75,8 @@ def _convert_mapping(
         whole = type(key) is not bool and isinstance(key, Integral)
         if whole and _too_long(int(key)):
             _refuse(f"as a key, {_TOO_LONG}", path, mark, source)
+        elif isinstance(key, str) and (half := half_in(key)) is not None:
+            _refuse(f"as a key, {half}", path, mark, source)
         elif isinstance(key, str) or whole:
             items[str(key)] = _convert(item, (*path, str(key)), mark, source)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -63,6 +64,32 @@ def shown(text: str, limit: int = 60) -> str:
     """
     clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: 4 * limit])
     return clean if len(clean) <= limit else f"{clean[: limit - 10]}...{clean[-7:]}"
+
+
+# The keys whose values are names of files.
+FILES = {
+    *(("data", part) for part in ("train", "validation", "test", "label_names")),
+    *(("data", f"{part}_labels") for part in ("train", "validation", "test")),
+    ("data", "split", "file"),
+}
+# Half of a pair that stands for one character: no text has it, and no file can hold it.
+_HALF = re.compile("[\ud800-\udfff]")
+# Those by which Python writes a byte that is no text.
+_BYTES = re.compile("[\udc80-\udcff]")
+
+
+def half_in(text: str, path: KeyPath = ()) -> str | None:
+    """What is wrong with text that has a half of a surrogate pair in it; None of all other text.
+
+    In the name of a file some of them stand for bytes that are no text, and may stay.
+
+    >>> half_in("a\\ud800")
+    'the character \\\\ud800 is no text: half of a surrogate pair'
+    """
+    if path in FILES:
+        text = _BYTES.sub("", text)
+    found = _HALF.search(text)
+    return found and f"the character {shown(found[0])} is no text: half of a surrogate pair"
 
 
 def in_order(problems: Iterable[Problem]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from jaxnet.config.problems import KeyPath, Mark, Marks, Problem, shown
+from jaxnet.config.problems import KeyPath, Mark, Marks, Problem, half_in, shown
 from jaxnet.config.scalars import plain
 from jaxnet.errors import ConfigError
 
@@ -151,6 +151,9 @@ class _Composer:
         return self.mapping(path)
 
     def scalar(self, event: yaml.ScalarEvent, where: Mark, path: KeyPath) -> Any:
+        if (half := half_in(event.value, path)) is not None:  # written as an escape in quotes
+            self.refuse(where, path, half)
+            return None
         if event.style is not None:  # in quotes or a block: text, whatever it looks like
             return event.value
         try:
@@ -174,6 +177,8 @@ class _Composer:
             where = self.mark(event.start_mark)
             if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor:
                 raise ConfigError(f"{where}: a key must be a plain word")
+            if (half := half_in(event.value)) is not None:
+                raise ConfigError(f"{where}: {half}")
             here = (*path, event.value)
             value_event = next(self.events)
             if event.value in items:

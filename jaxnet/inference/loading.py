@@ -47,6 +47,7 @@ def load(directory: str | Path) -> Model:
         _check_description(saved.description)
         network = _network(saved.description, saved.arrays)
     with _damage(run, run.schema):
+        _need(not records.has_half_pairs(schema), "it holds a half of a surrogate pair")
         known = _ready(run.schema, schema)
         _check_schema(schema, known, saved.description)
         _need(saved.schema in (None, records.digest(schema)), "not the one that the model had")

@@ -286,6 +286,20 @@ def read_json(path: Path) -> Any:
         raise RunDirectoryError(f"{path}: damaged, this is not JSON ({error})") from None
 
 
+def has_half_pairs(value: Any) -> bool:
+    """Whether some text in what JSON gave is none: it has a half of a surrogate pair.
+
+    >>> has_half_pairs({"a": ["\\ud800"]}), has_half_pairs({"a": ["\N{SNOWMAN}"]})
+    (True, False)
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a file of lines. A last line that was cut short is left out.
 

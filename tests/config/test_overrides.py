@@ -145,3 +145,23 @@ def test_a_mapping_that_holds_itself_ends() -> None:
     loop["model"] = loop
     lines = refusal((), {**BASE, "model": loop})
     assert any("nested more than 20 levels deep" in line for line in lines)
+
+
+def test_half_a_surrogate_pair_is_refused_but_in_the_name_of_a_file() -> None:
+    """Python writes a byte of a name that is no text as such a half."""
+    for overrides in (
+        ['data.missing=["\\ud800"]'],
+        {"data.missing": ["\ud800"]},
+        ["data.\udcff=1"],
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_config({"task": "binary", "data": {"source": "breast_cancer"}}, overrides)
+        (problem,) = caught.value.problems
+        assert "half of a surrogate pair" in problem or "is not key.path=value" in problem
+        assert problem.isprintable()
+    given = {"task": "binary", "data": {"train": "\udcff.csv", "target": "y"}}
+    config = load_config(given, check_files=False)
+    assert config.data.train == "\udcff.csv"
+    given["data"]["train"] = "\ud800.csv"
+    with pytest.raises(ConfigError, match=r"data.train: the character .ud800 is no text"):
+        load_config(given, check_files=False)

@@ -109,3 +109,18 @@ def test_other_bytes_are_refused(data: bytes, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         decode(data, "c.yaml")
     assert caught.value.problems == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('a: 1\nb: ["x", "\\ud800"]\n', "c.yaml:2:10: b[1]: the character \\ud800 is no text"),
+        ('a: 1\n"\\udfff": 2\n', "c.yaml:2:1: the character \\udfff is no text"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused(text: str, words: str) -> None:
+    try:
+        problems = [str(problem) for problem in parse(text, "c.yaml").problems]
+    except ConfigError as error:
+        problems = error.problems
+    assert [problem.startswith(words) for problem in problems] == [True]
