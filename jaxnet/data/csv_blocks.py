@@ -22,7 +22,7 @@ from jaxnet.printable import shell_word
 Stream: TypeAlias = io.BufferedReader | gzip.GzipFile
 
 SIZE = 1 << 23  # bytes read at once: large enough for the parser, small beside the memory
-_LONGEST = 1 << 28  # bytes of one record: past it, a quote was surely never closed
+_LONGEST = 1 << 28  # bytes of one record
 BOM = b"\xef\xbb\xbf"
 
 _QUOTED = rb'"(?:[^"]++|"")*+"'
@@ -242,14 +242,18 @@ def _refuse_broken(path: Path, rest: Block, ended: bool) -> None:
     if rest.data[stop : stop + 1] == b'"':
         closed = _CLOSED.match(rest.data, stop)
         if closed is None and (ended or len(rest.data) > _LONGEST):
-            raise _never_closed(path, rest, stop)
+            within = "" if ended else f"within {_LONGEST >> 20} MiB"
+            raise _never_closed(path, rest, stop, within)
         if closed is None:
             return
         stop = closed.end()
     following = rest.data[stop : stop + 2]
     if not ended and following in (b"", b"\r"):
         if len(rest.data) > _LONGEST:
-            raise _never_closed(path, rest, 0)
+            raise DataError(
+                f"{path}: line {rest.line}: a row of more than {_LONGEST >> 20} MiB: this is no "
+                "table of rows"
+            )
     elif following[:1] == b"\r":
         _refuse_return(path, rest, stop)
     elif following:
@@ -272,9 +276,10 @@ def other_separator(path: Path, line: int, separator: str) -> DataError:
     )
 
 
-def _never_closed(path: Path, rest: Block, position: int) -> DataError:
+def _never_closed(path: Path, rest: Block, position: int, within: str) -> DataError:
     return DataError(
-        f"{path}: line {rest.line_at(position)}: a quote opens a field here and is never closed; "
+        f"{path}: line {rest.line_at(position)}: a quote opens a field here and is "
+        f"{f'not closed {within}' if within else 'never closed'}; "
         f'close it, or write a quote that is text as """"'
     )
 

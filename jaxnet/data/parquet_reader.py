@@ -58,7 +58,9 @@ def _tables(path: Path, rows: int, progress: Callable[[int], None] | None) -> "I
             with _damage(path):
                 batch = next(batches, None)
                 if batch is None:
+                    _refuse_other_number(path, done, file.metadata.num_rows)
                     return
+                _refuse_unsound(path, batch)
                 table = plain_columns(pa.Table.from_batches([batch]))
             yield table
             done += table.num_rows
@@ -93,7 +95,7 @@ def _damage(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{path}: not a Parquet file, or damaged or cut short ({text}); copy or save it again"
@@ -106,9 +108,33 @@ def _columns(path: Path, file: Any) -> list[str]:
         schema = file.schema_arrow
     chosen = without_index(schema.names)
     check_names(chosen, str(path))
+    groups = (file.metadata.row_group(at).num_rows for at in range(file.metadata.num_row_groups))
+    _refuse_other_number(path, sum(groups), file.metadata.num_rows)
     if file.metadata.num_rows == 0:
         raise DataError(f"{path}: no rows, only the names of {len(chosen)} columns")
     return chosen
+
+
+def _refuse_other_number(path: Path, found: int, said: int) -> None:
+    if found != said:
+        raise DataError(
+            f"{path}: the end of the file says {said:,} rows, and it holds {found:,}: damaged; "
+            "copy or save it again"
+        )
+
+
+def _refuse_unsound(path: Path, batch: "pa.RecordBatch") -> None:
+    """Text that is none, codes of categories that there are not: pyarrow reads them as they are."""
+    import pyarrow as pa
+
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"{path}: column {name!r}: damaged, or bytes that are no UTF-8 text ({error}); "
+                "save it again, as text"
+            ) from error
 
 
 def _place(path: Path, row: int) -> str:

@@ -207,3 +207,21 @@ def test_real_numbers_of_every_kind(save, dtype):
 def test_ragged_rows():
     with pytest.raises(DataError, match=re.escape("X: rows of different lengths do not make a ta")):
         arrays.as_matrix([[1, 2], [3]])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr':'<f8','fortran_order':False,'shape':(99999999999999999999,2),}",
+        "{'descr':'<f8','fortran_order':False,'shape':(True,),}",
+        "{'descr':'<f8','fortran_order':False,'shape':(-1,2),}",
+        "(" * 900,
+        "{" + " " * 20000 + "}",  # numpy's words for it speak of pickles
+    ],
+)
+def test_a_header_that_no_one_would_write(tmp_path, header):
+    text = header.encode() + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("X.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    with pytest.raises(DataError, match="the file is damaged or cut short at key 'X'"):
+        arrays.read_arrays(tmp_path / "a.npz")

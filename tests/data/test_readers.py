@@ -1,5 +1,6 @@
 """One door for every kind of table file: whole, in frames, names alone, and how much there is."""
 
+import contextlib
 import gzip
 import subprocess
 import sys
@@ -225,3 +226,27 @@ def test_nothing_heavy_is_imported_before_a_file_is_read():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_parquet_text_that_is_none_is_refused_with_its_column(tmp_path):
+    ends = pa.array([0, 1, 2], pa.int32()).buffers()[1]
+    column = pa.Array.from_buffers(pa.string(), 2, [None, ends, pa.py_buffer(b"\xffa")])
+    pq.write_table(pa.table({"good": ["x", "y"], "odd": column}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: column 'odd': damaged, or bytes that are no"):
+        readers.read(tmp_path / "a.parquet")
+
+
+def test_damaged_parquet_is_read_or_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    codes = pa.array(["p", "q"] * 20).dictionary_encode()
+    pq.write_table(
+        pa.table({"a": ["x", "y"] * 20, "b": codes, "n": range(40)}), path, row_group_size=10
+    )
+    good, random = path.read_bytes(), np.random.default_rng(0)
+    for number in range(300):
+        damaged = bytearray(good)
+        for place in random.integers(0, len(good), 1 + number % 3):
+            damaged[place] = random.integers(256)
+        path.write_bytes(damaged if number % 10 else damaged[: random.integers(len(good))])
+        with contextlib.suppress(DataError):
+            readers.read(path)
