@@ -100,7 +100,7 @@ def test_names_that_would_steer_a_terminal(tmp_path: Path, capsys: Streams) -> N
     out, _ = capsys.readouterr()
     assert "\x1b" not in out
     assert "\r" not in out
-    assert "a?[2J?" in out
+    assert "a\\x1b[2J" in out
     assert main(["runs", str(tmp_path), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["runs"]) == 3
 

@@ -287,7 +287,7 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory(save, monkeypatch
     monkeypatch.setattr(csv_blocks, "_LONGEST", 10_000)
     path = save('a,b\n1,"2\n' + "3,4\n" * 1_000_000)
     tracemalloc.start()
-    with pytest.raises(DataError, match="line 2: a quote opens a field here and is never closed"):
+    with pytest.raises(DataError, match="line 2: a quote opens a field here and is not closed"):
         list(csv_reader.tables(path, size=1_000)[0])
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
@@ -308,3 +308,10 @@ def test_names_alone(save):
     assert csv_reader.names(save('\ufeffa,"b\nc"\n')) == ("a", "b\nc")
     with pytest.raises(DataError, match="line 1: two columns or more are named 'a'"):
         csv_reader.names(save("a,a\n"))
+
+
+def test_a_row_without_an_end_is_not_called_an_open_quote(save, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "_LONGEST", 10_000)
+    path = save("a,b\n1," + "x" * 30_000_000)
+    with pytest.raises(DataError, match="line 2: a row of more than 0 MiB: this is no table of"):
+        list(csv_reader.tables(path)[0])
