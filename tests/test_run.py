@@ -15,7 +15,9 @@ from jaxnet.config import load_config
 from jaxnet.errors import ConfigError, DataError, NonFiniteError, RunDirectoryError, UserError
 from jaxnet.outputs.records import read_lines
 from jaxnet.run import load_data
+from jaxnet.training.calibration import fit_temperature
 from jaxnet.training.metrics import KEYS, final_metrics
+from jaxnet.training.thresholds import choose
 
 SOURCES = {"binary": "breast_cancer", "multiclass": "digits", "multilabel": "digit_attributes"}
 OUTPUTS = {"binary": 2, "multiclass": 10, "multilabel": 8}
@@ -100,11 +102,25 @@ def test_metrics_describe_what_the_loaded_model_predicts(finished):
         )
 
 
-def _raw_rows(config, data):
-    """The test rows before encoding."""
+def _raw_rows(config, data, part="test"):
+    """The rows of a part before encoding."""
     from jaxnet.data import builtin
 
-    return builtin.load(config.data.source).x[data.rows.test]
+    return builtin.load(config.data.source).x[getattr(data.rows, part)]
+
+
+def test_temperature_and_threshold_are_fitted_on_the_validation_rows(tmp_path):
+    """Fitted to these rows once more, both are what the run has."""
+    config = small(**{"decision.threshold": "f1"})
+    done = jaxnet.train(config, run_dir=tmp_path / "run", progress=False)
+    model, data = jaxnet.load(done.directory), load_data(config)
+    p = model.predict_proba(_raw_rows(config, data, "validation"))[:, 1]
+    temperature, threshold = (model.description[key] for key in ("temperature", "thresholds"))
+    assert temperature != 1
+    z = temperature * (np.log(p) - np.log1p(-p))
+    found = fit_temperature(z, data.y_val, "binary", activation="sigmoid")
+    assert found.temperature == pytest.approx(temperature, rel=1e-4)
+    assert choose("binary", p, data.y_val, "f1").thresholds == pytest.approx(threshold, rel=1e-6)
 
 
 def test_nothing_is_left_of_the_machine_or_the_time_in_the_model(finished):

@@ -89,6 +89,15 @@ def test_temperature_and_threshold_are_those_of_the_run(tmp_path: Path) -> None:
     assert set(tuned.predict(x)) != set(plain.predict(x))
 
 
+def test_classes_are_predicted_as_they_were_in_the_data(tmp_path: Path) -> None:
+    """Numbers stay numbers, though people are shown names."""
+    model = jaxnet.load(make_run(tmp_path, source="breast_cancer"))
+    assert model.schema["class_names"] == ["malignant", "benign"]
+    x = builtin.load("breast_cancer").x[:50]
+    decided = model.predict_proba(x)[:, 1] >= 0.5
+    np.testing.assert_array_equal(model.predict(x), decided.astype(int))
+
+
 def test_an_array_comes_in_the_order_of_training(tmp_path: Path) -> None:
     model = jaxnet.load(make_run(tmp_path, task="multiclass", source="digits"))
     table = builtin.load("digits")

@@ -77,6 +77,15 @@ def test_the_last_epoch_is_written_once_with_its_validation() -> None:
     assert "val 0.5" not in stream.getvalue().splitlines()[1]
 
 
+def test_rows_of_an_earlier_process_count_in_no_rate() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(5, 1000, stream, clock=clock) as progress:
+        progress.start_at(3000)
+        clock.now += 2
+        progress.update(4, 1.0, 4000, {})
+    assert stream.getvalue() == "epoch 4/5  500 rows/s  0:02 left\n"
+
+
 def test_time_left_follows_the_rate_of_the_last_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
     progress = Progress(100, 1000, stream, clock=clock)

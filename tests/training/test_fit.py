@@ -206,6 +206,18 @@ def test_a_metric_of_another_task_is_refused():
         train(plan=Plan(2, Stopping("micro_f1", 2)))
 
 
+@pytest.mark.parametrize(
+    ("values", "best"), [([0.5, np.nan, np.nan], 1), ([np.nan, 0.5, np.nan, np.nan], 2)]
+)
+def test_an_undefined_metric_is_never_better(values, best, monkeypatch):
+    measured = iter(values)
+    monkeypatch.setattr(
+        evaluate, "measurer", lambda *_, **__: lambda *_: {"log_loss": next(measured)}
+    )
+    fitted = train(plan=Plan(9, Stopping("log_loss", patience=2)))
+    assert (fitted.epoch, fitted.epochs) == (best, len(values))
+
+
 def test_averaged_parameters_are_what_is_kept():
     averaged = train(program(optimizer=Optimizer("sgd", ema=0.5)), learning_rate=0.1)
     last = train(program(optimizer=Optimizer("sgd")), learning_rate=0.1)

@@ -273,3 +273,9 @@ def test_the_best_parameters_alone_have_the_names_of_a_model():
     arrays, facts = snapshots.pack_best(fitted.last.best)
     assert "layers.0.W" in arrays
     assert facts == {"epoch": fitted.epoch}
+
+
+def test_what_was_skipped_is_remembered():
+    _, first = given("binary", "lion")
+    arrays, facts = pack(beginning(first)._replace(skipped=3))
+    assert unpack(dict(arrays), facts, first).skipped == 3
