@@ -55,7 +55,7 @@ NN = (
         "Class weights are in the loss and not in the gradient of hard labels.",
         "return _row_factor(z, y, weights)[:, None] * hard",
         "return _row_factor(z, y, None)[:, None] * hard",
-        ("test_losses_behind_softmax",),
+        ("test_weights_of_classes_multiply_loss_and_delta",),
         ("nn",),
     ),
     Mutant(
@@ -71,7 +71,10 @@ NN = (
         "The positive weight is multiplied into the negative examples.",
         'c1 = c1 * _row(pos_weight, y.shape[1], "pos_weight", "one number a label")',
         'c0 = c0 * _row(pos_weight, y.shape[1], "pos_weight", "one number a label")',
-        ("test_losses_of_one_logit", "test_a_label_that_weighs_more_is_likelier"),
+        (
+            "test_positive_weight_multiplies_the_positive_side",
+            "test_losses_of_one_logit",
+        ),
         ("nn",),
     ),
     Mutant(
@@ -87,7 +90,10 @@ NN = (
         "A term of focal's gradient has lost its factor: right for gamma 1 alone.",
         "return -_power(-z, g) * (g * sigmoid(z) * softplus(-z) + sigmoid(-z))",
         "return -_power(-z, g) * (sigmoid(z) * softplus(-z) + sigmoid(-z))",
-        ("test_losses_of_one_logit",),
+        (
+            "test_focal_delta",
+            "test_losses_of_one_logit",
+        ),
         ("nn",),
     ),
     Mutant(
@@ -95,7 +101,10 @@ NN = (
         "The cross-entropy of asymmetric loss is that of p, not of p - clip.",
         "return jnp.where(active, _shifted_power(z, pm, g, clip) * cross_entropy, 0)",
         "return jnp.where(active, _shifted_power(z, pm, g, clip) * softplus(z), 0)",
-        ("test_losses_of_one_logit",),
+        (
+            "test_asymmetric_delta",
+            "test_losses_of_one_logit",
+        ),
         ("nn",),
     ),
     Mutant(
@@ -550,9 +559,9 @@ TRAINING = (
     ),
     Mutant(
         "f1_is_tuned_wrongly",
-        "The threshold for F1 counts found rows twice.",
+        "The threshold for F1 is too low: it is tuned for another score.",
         "return 2.0 * tp / (tp + fp + found.positives)",
-        "return 2.0 * tp / (2.0 * tp + fp + found.positives)",
+        "return 2.0 * tp / (tp + fp + 2.0 * found.positives)",
         ("test_no_threshold_is_better",),
         ("training",),
     ),
@@ -816,7 +825,7 @@ ESTIMATOR = (
     ),
     Mutant(
         "random_state_is_not_heard",
-        "Two fits with one random_state differ, for NumPy's integers are not heard.",
+        "Two fits with one random_state differ.",
         "return int(random_state)\n",
         "return int(check_random_state(None).randint(2**31 - 1))\n",
         ("test_an_equal_random_state_is_an_equal_model",),

@@ -1,10 +1,12 @@
 """The faults of tests/mutants.py can still be planted, and the tests that they name are there."""
 
 import ast
+import contextlib
+import importlib.util
 import re
 from pathlib import Path
 
-from tests.mutants import MUTANTS
+from tests.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {path: path.read_text("utf-8") for path in sorted((ROOT / "jaxnet").rglob("*.py"))}
@@ -56,3 +58,24 @@ def test_the_tests_and_rooms_that_are_named_are_there() -> None:
     assert not problems, "\n".join(
         ["name the test that notices, wherever it stands, in tests/mutants.py:", *problems]
     )
+
+
+def test_a_fault_is_there_for_its_turn_alone(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("run_mutants", ROOT / "scripts/mutants.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    file, stale = tmp_path / "jaxnet/a.py", tmp_path / "jaxnet/__pycache__/a.cpython-311.pyc"
+    stale.parent.mkdir(parents=True)
+    file.write_text("x = 1\n")
+    stale.touch()
+    fault = Mutant("x_is_2", "Wrong.", "x = 1", "x = 2", (), ())
+    assert script.places(tmp_path, fault) == [file]
+    with contextlib.suppress(KeyboardInterrupt), script.planted(file, fault):
+        assert file.read_text() == "x = 2\n"
+        assert not stale.exists()
+        raise KeyboardInterrupt
+    assert file.read_text() == "x = 1\n"
+    file.write_text("x = 1\nx = 1\n")
+    assert len(script.places(tmp_path, fault)) == 2
