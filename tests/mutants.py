@@ -63,7 +63,7 @@ NN = (
         "The weight of class 1 is given to class 0: a rare class becomes rarer.",
         "return c1 * w[..., -1:], c0 * w[..., :1]",
         "return c1 * w[..., :1], c0 * w[..., -1:]",
-        ("test_losses_of_one_logit", "test_a_class_that_weighs_more_is_likelier"),
+        ("test_the_second_class_weight_is_that_of_the_answer_yes",),
         ("nn",),
     ),
     Mutant(
@@ -112,7 +112,7 @@ NN = (
         "Squared error gives the weight of class 1 to class 0.",
         "return class_weight[0] * (1 - y) + class_weight[1] * y",
         "return class_weight[0] * y + class_weight[1] * (1 - y)",
-        ("test_losses_of_one_logit", "test_every_loss_is_proven_on_logits_of_a_run"),
+        ("test_the_second_class_weight_is_that_of_the_answer_yes",),
         ("nn",),
     ),
     Mutant(

@@ -466,3 +466,14 @@ def test_a_loss_without_a_seed_says_so():
     )
     with pytest.raises(UserError, match=r"bare has no seed dJ/dA; pass seed= to losses\.make"):
         bare.seed(jnp.zeros((2, 1)), jnp.zeros((2, 1)))
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "focal", "asymmetric", "squared_error"])
+def test_the_second_class_weight_is_that_of_the_answer_yes(name: str):
+    z, y = jnp.array([2.0, 2.0, -1.0, -1.0]), jnp.array([1, 0, 1, 0])
+    options = {"activation": "sigmoid"} if name == "squared_error" else {}
+    weight = jnp.array([1.0, 3.0])
+    loss = LOSSES[name]
+    for of in (loss, loss.delta):
+        plain, weighed = of(z, y, **options), of(z, y, class_weight=weight, **options)
+        np.testing.assert_allclose(weighed, plain * weight[y], rtol=1e-6)
