@@ -14,10 +14,11 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnet.nn import activations, bags, mlp
+from jaxnet.nn import activations, bags, meshes, mlp
 from jaxnet.nn.bags import BagLayer
 from jaxnet.nn.losses import Loss, mean
 from jaxnet.nn.losses.core import scale_rows
+from jaxnet.nn.losses.layout import as_targets
 from jaxnet.nn.mlp import Cache, Layer, Masks, Params, Rows
 
 
@@ -44,8 +45,15 @@ def backward(
     >>> [layer.W.shape for layer in backward(params, cache, jnp.ones((2, 3)))]
     [(8, 4), (3, 8)]
     """
-    names = {"activation": activation, "parametrisation": parametrisation}
-    return through_layers(params, cache, delta, compute_dtype=compute_dtype, **names)[0]
+    found, _ = through_layers(
+        params,
+        cache,
+        delta,
+        activation=activation,
+        parametrisation=parametrisation,
+        compute_dtype=compute_dtype,
+    )
+    return found
 
 
 def through_layers(
@@ -61,22 +69,31 @@ def through_layers(
     derivative = activations.find(activation).derivative
     scale_of = mlp.find_scale(parametrisation)
     dtype = compute_dtype or params[0][0].dtype
-    gradients: list[Layer | BagLayer] = []
-    for l in reversed(range(len(params))):  # noqa: E741 (the lecture's letter)
-        W, b = params[l]
-        if isinstance(params[l], BagLayer):  # the first: a_0 are bags
-            dE = bags.table_gradient(W.shape[0], cache.a[0], delta.astype(dtype))
-            gradients.append(BagLayer(dE.astype(W.dtype), jnp.sum(delta, axis=0).astype(b.dtype)))
-            break
-        scale = scale_of(W.shape[1])
-        narrow = delta.astype(dtype)
-        dW = mlp.weight_gradient(narrow, cache.a[l].astype(dtype)) * scale
-        gradients.append(Layer(dW.astype(W.dtype), jnp.sum(delta, axis=0).astype(b.dtype)))
-        if l > 0:
-            da = mlp.contract(narrow, W.astype(dtype), 1, 0) * scale
-            da = da * cache.masks[l - 1] if cache.masks else da
-            delta = da * derivative(cache.z[l - 1])
-    return tuple(reversed(gradients)), delta
+
+    def layer_by_layer(params: Params, cache: Cache, delta: Array) -> tuple[Params, Array]:
+        gradients: list[Layer | BagLayer] = []
+        for l in reversed(range(len(params))):  # noqa: E741 (the lecture's letter)
+            W, b = params[l]
+            db = jnp.sum(delta, axis=0).astype(b.dtype)
+            if isinstance(params[l], BagLayer):  # the first: a_0 are bags
+                dE = bags.table_gradient(W.shape[0], cache.a[0], delta.astype(dtype))
+                gradients.append(BagLayer(dE.astype(W.dtype), db))
+                break
+            scale = scale_of(W.shape[1])
+            narrow = delta.astype(dtype)
+            dW = mlp.weight_gradient(narrow, cache.a[l].astype(dtype)) * scale
+            gradients.append(Layer(dW.astype(W.dtype), db))
+            if l > 0:
+                da = mlp.contract(narrow, W.astype(dtype), 1, 0) * scale
+                da = da * cache.masks[l - 1] if cache.masks else da
+                delta = da * derivative(cache.z[l - 1])
+        return meshes.summed_like(tuple(reversed(gradients)), params), delta
+
+    first_z = cache.z[0] if cache.z else delta
+    delta_1 = meshes.spec(meshes.divided(delta), meshes.divided(first_z, 1))
+    return meshes.automatic(
+        layer_by_layer, params, cache, delta, out=(meshes.specs_of(params), delta_1)
+    )
 
 
 def input_gradient(
@@ -89,13 +106,23 @@ def input_gradient(
 ) -> Float[Array, "m _"]:
     """da_0 = delta_1 W_1, for the given ones of the inputs: the lecture's step once more.
 
+    Args:
+        first: W (n_1, n_0) and b of the first layer. delta: dJ/dz_1.
+        inputs: which of the n_0 inputs.
+        compute_dtype: type of the product; its sums stay float32.
+
     >>> first = Layer(jnp.array([[1.0, 2.0, 3.0]]), jnp.zeros(1))
     >>> input_gradient(first, jnp.ones((1, 1)), inputs=slice(-2, None)).tolist()
     [[2.0, 3.0]]
     """
     dtype = compute_dtype or first.W.dtype
     scale = mlp.find_scale(parametrisation)(first.W.shape[1])
-    return mlp.contract(delta.astype(dtype), first.W[:, inputs].astype(dtype), 1, 0) * scale
+
+    def product(delta: Array, W: Array) -> Array:
+        return mlp.contract(delta.astype(dtype), W[:, inputs].astype(dtype), 1, 0) * scale
+
+    out = meshes.spec(meshes.divided(delta), None)
+    return meshes.automatic(product, delta, first.W, out=out)
 
 
 def gradients(
@@ -115,8 +142,9 @@ def gradients(
     """(mean loss, its gradients in the parameters), by the equations of the lectures.
 
     Equal to `jax.value_and_grad` of `losses.mean(loss(mlp.forward(params, x), targets), weights)`
-    up to rounding. The delta of the output layer is the loss's own, so any activation and any
-    loss of `losses.LOSSES` will do.
+    up to rounding, and like it summed over devices that share the parameters inside
+    `jax.shard_map(..., check_vma=True)`. The delta of the output layer is the loss's own, so any
+    activation and any loss of `losses.LOSSES` will do.
 
     Args:
         weights: of the examples, (m,), or a boolean mask; None: 1 each.
@@ -133,19 +161,31 @@ def gradients(
     (1.0986, (3,))
     """
     names = {"activation": activation, "parametrisation": parametrisation}
-    value, cache, delta = output_delta(
-        params,
-        x,
-        targets,
-        loss,
-        weights=weights,
-        masks=masks,
-        compute_dtype=compute_dtype,
-        output_activation=output_activation,
-        **names,
-        **options,
+
+    def written_out(
+        params: Params, x: Rows, targets: Array, weights: Any, masks: Masks, numbers: Any
+    ) -> tuple[Array, Params]:
+        value, cache, delta = output_delta(
+            params,
+            x,
+            targets,
+            loss,
+            weights=weights,
+            masks=masks,
+            compute_dtype=compute_dtype,
+            output_activation=output_activation,
+            **names,
+            **words,
+            **numbers,
+        )
+        return value, backward(params, cache, delta, compute_dtype=compute_dtype, **names)
+
+    words = {name: option for name, option in options.items() if isinstance(option, str)}
+    numbers = {name: option for name, option in options.items() if name not in words}
+    out = meshes.spec(), meshes.specs_of(params)
+    return meshes.automatic(
+        written_out, params, x, as_targets(targets), weights, masks, numbers, out=out
     )
-    return value, backward(params, cache, delta, compute_dtype=compute_dtype, **names)
 
 
 def output_delta(
@@ -173,7 +213,7 @@ def output_delta(
         parametrisation=parametrisation,
         compute_dtype=compute_dtype,
     )
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     if targets.ndim == 1 and logits.shape[1] == 1:
         targets = targets[:, None]  # one logit column: the binary head
     value = mean(loss.plain(logits, targets, **options), weights)

@@ -19,6 +19,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jaxnet.errors import UserError
+from jaxnet.nn import meshes
 from jaxnet.nn.precision import wide_type
 
 ENTRIES = 1024  # of one turn
@@ -104,8 +105,14 @@ def embed(
     [[6.0, 7.5], [0.0, 0.0]]
     """
     dtype = jnp.dtype(compute_dtype or E.dtype)
-    rows = jnp.arange(bags.shape[0]) if bags.rows is None else bags.rows
-    return _embed(dtype, E, bags._replace(values=_constant(bags.values), rows=rows))
+
+    def rows_of_table(E: Array, bags: Bags) -> Array:
+        rows = jnp.arange(bags.shape[0]) if bags.rows is None else bags.rows
+        bags = bags._replace(values=_constant(jnp.asarray(bags.values)), rows=rows)
+        return _embed(dtype, *meshes.vary((E, bags), meshes.axes_of(E, bags)))
+
+    out = meshes.spec(meshes.first_divided(bags.rows), meshes.divided(E, 1))
+    return meshes.automatic(rows_of_table, E, bags, out=out)
 
 
 @jax.custom_jvp
@@ -126,7 +133,8 @@ def _embed(dtype: Any, E: Array, bags: Bags) -> Array:
         weights = value.astype(dtype).astype(sums.dtype)
         return sums.at[row].add(part * weights[:, None], mode="promise_in_bounds")
 
-    return over_entries(bags, turn, jnp.zeros((bags.shape[0], E.shape[1]), wide_type(dtype)))
+    start = meshes.zeros((bags.shape[0], E.shape[1]), wide_type(dtype), E, bags.rows)
+    return over_entries(bags, turn, start)
 
 
 # forward :: (E, bags) -> (z, residuals)
@@ -146,19 +154,28 @@ _embed.defvjp(_embed_forward, _embed_backward)
 def table_gradient(d: int, bags: Bags, delta: Float[Array, "m n_1"]) -> Float[Array, "d n_1"]:
     """dE = x^T delta: each entry adds value times the delta of its row to the row of its feature.
 
+    Args:
+        d: features, rows of the table.
+        delta: dJ/dz_1; the values are rounded to its type, and sums are float32 or wider.
+
     >>> x = Bags(jnp.array([0, 2, 3]), jnp.array([1, 2, 1]), jnp.array([1.0, 0.5, 2.0]))
     >>> table_gradient(3, x, jnp.array([[1.0], [10.0]])).tolist()
     [[0.0], [21.0], [0.5]]
     """
     wide = wide_type(delta.dtype)
 
-    def turn(sums: Array, row: Array, feature: Array, value: Array) -> Array:
+    def turn(delta: Array, sums: Array, row: Array, feature: Array, value: Array) -> Array:
         part = delta[row].astype(wide) * value.astype(delta.dtype).astype(wide)[:, None]
         return sums.at[feature].add(part, mode="promise_in_bounds")
 
-    rows = jnp.arange(bags.shape[0]) if bags.rows is None else bags.rows
-    start = jnp.zeros((d, delta.shape[1]), wide)
-    return over_entries(bags._replace(rows=rows), turn, start)
+    def table(bags: Bags, delta: Array) -> Array:
+        rows = jnp.arange(bags.shape[0]) if bags.rows is None else bags.rows
+        bags, delta = meshes.vary((bags._replace(rows=rows), delta), meshes.axes_of(bags, delta))
+        start = meshes.zeros((d, delta.shape[1]), wide, delta)
+        return over_entries(bags, partial(turn, delta), start)
+
+    out = meshes.spec(None, meshes.divided(delta, 1))
+    return meshes.automatic(table, bags, delta, out=out)
 
 
 def over_entries(bags: Bags, turn: Callable[..., Any], carry: Any) -> Any:

@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxnet.errors import UserError
-from jaxnet.nn import backprop, bags, mlp, periodic
+from jaxnet.nn import backprop, bags, meshes, mlp, periodic
 from jaxnet.nn.bags import BagLayer
 from jaxnet.nn.losses import Loss
-from jaxnet.nn.mlp import Key, Layer, Params, Rows
+from jaxnet.nn.losses.layout import as_targets
+from jaxnet.nn.mlp import Key, Layer, Masks, Params, Rows
 from jaxnet.nn.periodic import Periodic
 
 Tables: TypeAlias = tuple[Float[Array, "_ _"], ...]
@@ -154,14 +155,19 @@ def first_activations(network: Network, x: Rows) -> Rows:
     if not tables and not waves:
         return x
     x = jnp.asarray(x)
-    made = [periodic.embed(waves, x[:, : waves.w.shape[0]])] if waves else []
-    # A gather a table: joined into one table they would be copied at every step.
-    made += [
-        table.at[code].get(mode="promise_in_bounds")
-        for table, code in zip(tables, _codes(tables, x), strict=True)
-    ]
-    plain = x[:, : x.shape[1] - len(tables)]
-    return jnp.concatenate([plain.astype(made[0].dtype), *made], axis=1)
+
+    def side_by_side(tables: Tables, waves: Periodic | tuple[()], x: Array) -> Array:
+        made = [periodic.embed(waves, x[:, : waves.w.shape[0]])] if waves else []
+        # A gather a table: joined into one table they would be copied at every step.
+        made += [
+            table.at[code].get(mode="promise_in_bounds")
+            for table, code in zip(tables, _codes(tables, x), strict=True)
+        ]
+        plain = x[:, : x.shape[1] - len(tables)]
+        return jnp.concatenate([plain.astype(made[0].dtype), *made], axis=1)
+
+    out = meshes.spec(meshes.divided(x), None)
+    return meshes.automatic(side_by_side, tables, waves, x, out=out)
 
 
 def _check(network: Network, x: Rows) -> None:
@@ -173,12 +179,21 @@ def _check(network: Network, x: Rows) -> None:
         )
 
 
-def forward(network: Network, x: Rows, **options: Any) -> Float[Array, "m n_L"]:
+def forward(
+    network: Network,
+    x: Rows,
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    dropout: Any = None,
+    key: Key | None = None,
+    masks: Masks = (),
+    compute_dtype: Any = None,
+) -> Float[Array, "m n_L"]:
     """Logits z_L (m, n_L) of the rows of x (m, d), whose trailing columns are codes.
 
     Args:
-        options: of `mlp.forward`: activation, parametrisation, dropout and key or masks,
-            compute_dtype.
+        activation, parametrisation, dropout, key, masks, compute_dtype: as in `mlp.forward`.
 
     Raises:
         UserError: x does not fit the network, or what `mlp.forward` refuses.
@@ -189,20 +204,44 @@ def forward(network: Network, x: Rows, **options: Any) -> Float[Array, "m n_L"]:
     """
     if network.tables or network.waves:
         _check(network, x)
-    return mlp.forward(network.layers, first_activations(network, x), **options)
+    return mlp.forward(
+        network.layers,
+        first_activations(network, x),
+        activation=activation,
+        parametrisation=parametrisation,
+        dropout=dropout,
+        key=key,
+        masks=masks,
+        compute_dtype=compute_dtype,
+    )
 
 
-def hidden(body: Network, x: Rows, **options: Any) -> Any:
+def hidden(
+    body: Network,
+    x: Rows,
+    *,
+    activation: str = "relu",
+    parametrisation: str = "standard",
+    masks: Masks = (),
+    compute_dtype: Any = None,
+) -> Any:
     """a_{L-1} of a network without its last layer: what that reads.
 
     Args:
-        options: of `mlp.hidden_with_cache`: activation, parametrisation, masks, compute_dtype.
+        activation, parametrisation, masks, compute_dtype: as in `mlp.hidden_with_cache`.
 
     >>> network = init(jax.random.key(0), [5, 8, 3], embeddings=[(10, 4)])
     >>> hidden(network._replace(layers=network.layers[:-1]), jnp.ones((2, 5))).shape
     (2, 8)
     """
-    return mlp.hidden_with_cache(body.layers, first_activations(body, x), **options)[0]
+    return mlp.hidden_with_cache(
+        body.layers,
+        first_activations(body, x),
+        activation=activation,
+        parametrisation=parametrisation,
+        masks=masks,
+        compute_dtype=compute_dtype,
+    )[0]
 
 
 def gradients(
@@ -211,9 +250,12 @@ def gradients(
     targets: ArrayLike,
     loss: Loss,
     *,
+    weights: ArrayLike | None = None,
     activation: str = "relu",
     parametrisation: str = "standard",
+    masks: Masks = (),
     compute_dtype: Any = None,
+    output_activation: str | None = None,
     **options: Any,
 ) -> tuple[Float[Array, ""], Network]:
     """(mean loss, its gradients in tables and layers), by the equations of the lectures.
@@ -222,7 +264,9 @@ def gradients(
     to rounding.
 
     Args:
-        options: of `backprop.gradients`: weights, masks, output_activation, the loss's own.
+        weights, activation, parametrisation, masks, compute_dtype, output_activation: as in
+            `backprop.gradients`.
+        options: the loss's other options, such as label_smoothing.
 
     >>> from jaxnet.nn import losses
     >>> network = init(jax.random.key(0), [5, 8, 3], embeddings=[(10, 4)])
@@ -237,15 +281,57 @@ def gradients(
         "compute_dtype": compute_dtype,
     }
     if not network.tables and not network.waves:
-        value, layers = backprop.gradients(network.layers, x, targets, loss, **names, **options)
+        value, layers = backprop.gradients(
+            network.layers,
+            x,
+            targets,
+            loss,
+            weights=weights,
+            masks=masks,
+            output_activation=output_activation,
+            **names,
+            **options,
+        )
         return value, Network((), layers)
     _check(network, x)
-    inputs = first_activations(network, x)
-    value, cache, delta = backprop.output_delta(
-        network.layers, inputs, targets, loss, **names, **options
-    )
-    layers, delta = backprop.through_layers(network.layers, cache, delta, **names)
-    x = jnp.asarray(x)
+    words = {name: option for name, option in options.items() if isinstance(option, str)}
+    numbers = {name: option for name, option in options.items() if name not in words}
+
+    def written_out(
+        network: Network, x: Any, targets: Array, weights: Any, masks: Masks, numbers: Any
+    ) -> tuple[Array, Network]:
+        value, cache, delta = backprop.output_delta(
+            network.layers,
+            first_activations(network, x),
+            targets,
+            loss,
+            weights=weights,
+            masks=masks,
+            output_activation=output_activation,
+            **names,
+            **words,
+            **numbers,
+        )
+        layers, delta = backprop.through_layers(network.layers, cache, delta, **names)
+        tables, waves = _first_gradients(
+            network, x, delta, parametrisation=parametrisation, compute_dtype=compute_dtype
+        )
+        return value, Network(tables, layers, waves)
+
+    arguments = (network, jnp.asarray(x), as_targets(targets), weights, masks, numbers)
+    out = meshes.spec(), meshes.specs_of(network)
+    return meshes.automatic(written_out, *arguments, out=out)
+
+
+def _first_gradients(
+    network: Network,
+    x: Float[Array, "m d"],
+    delta: Float[Array, "m n_1"],
+    *,
+    parametrisation: str,
+    compute_dtype: Any,
+) -> tuple[Tables, Periodic | tuple[()]]:
+    """Gradients of what stands between x and the first layer, from delta_1."""
     da = backprop.input_gradient(
         _first(network),
         delta,
@@ -258,7 +344,8 @@ def gradients(
         end = waves.v.size
         numbers = x[:, : waves.w.shape[0]].astype(waves.w.dtype)
         waves = periodic.gradients(waves, numbers, da[:, :end].astype(waves.w.dtype))
-    return value, Network(_table_gradients(network.tables, x, da[:, end:]), layers, waves)
+    tables = _table_gradients(network.tables, x, da[:, end:])
+    return meshes.summed_like(tables, network.tables), waves
 
 
 def _table_gradients(
@@ -268,7 +355,8 @@ def _table_gradients(
     found, start = [], 0
     for table, code in zip(tables, _codes(tables, x), strict=True):
         part = da[:, start : start + table.shape[1]].astype(table.dtype)
-        found.append(jnp.zeros_like(table).at[code].add(part, mode="promise_in_bounds"))
+        start_of = meshes.vary(jnp.zeros_like(table), meshes.axes_of(part, code))
+        found.append(start_of.at[code].add(part, mode="promise_in_bounds"))
         start += table.shape[1]
     return tuple(found)
 

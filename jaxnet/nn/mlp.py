@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, UInt32
 
 from jaxnet.errors import UserError
-from jaxnet.nn import activations, bags
+from jaxnet.nn import activations, bags, meshes
 from jaxnet.nn.bags import BagLayer, Bags
 from jaxnet.nn.precision import wide_type
 
@@ -141,15 +141,21 @@ def linear(
     [[3.5]]
     """
     if isinstance(layer, BagLayer):
-        return bags.embed(layer.E, a, compute_dtype=compute_dtype) + layer.b[None, :]
-    W, b = layer
-    dtype = jnp.dtype(compute_dtype or W.dtype)
+        z = bags.embed(layer.E, a, compute_dtype=compute_dtype)
+        out = meshes.specs_of(z)
+        return meshes.automatic(lambda z, b: z + b[None, :], z, layer.b, out=out)
+    dtype = jnp.dtype(compute_dtype or layer.W.dtype)
     wide = wide_type(dtype)
-    if dtype == wide:
-        product = contract(a.astype(dtype), W.astype(dtype), 1, 1)
-    else:
-        product = _narrow_product(dtype, a, W)
-    return (product if scale == 1.0 else product * scale) + b.astype(wide)[None, :]
+
+    def product_and_bias(a: Array, W: Array, b: Array) -> Array:
+        if dtype == wide:
+            product = contract(a.astype(dtype), W.astype(dtype), 1, 1)
+        else:
+            product = _narrow_product(dtype, *meshes.vary((a, W), meshes.axes_of(a, W)))
+        return (product if scale == 1.0 else product * scale) + b.astype(wide)[None, :]
+
+    out = meshes.spec(meshes.divided(a), meshes.divided(layer.W))
+    return meshes.automatic(product_and_bias, a, *layer, out=out)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -202,7 +208,7 @@ def _transposed(x: Float[Array, "m n"]) -> Float[Array, "n m"]:
 
     def stored(x: Array) -> Array:
         always = lax.optimization_barrier(jnp.bool_(True))  # which the compiler cannot know
-        return lax.cond(always, lambda: x.T, lambda: jnp.zeros(x.shape[::-1], x.dtype))
+        return lax.cond(always, lambda: x.T, lambda: meshes.zeros(x.shape[::-1], x.dtype, x))
 
     return lax.platform_dependent(x, cpu=stored, default=lambda x: x.T)
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxnet.nn import meshes
 from jaxnet.nn.mlp import Key
 
 FREQUENCIES = 16
@@ -66,8 +67,12 @@ def embed(waves: Periodic, x: Float[Array, "m p"]) -> Float[Array, "m pE"]:
     >>> embed(init(jax.random.key(0), 5, 3), jnp.ones((2, 5))).shape
     (2, 15)
     """
-    c = jnp.cos(_phases(waves, x))
-    return (jnp.einsum("mpf,pfe->mpe", c, waves.V) + waves.v[None]).reshape(x.shape[0], -1)
+
+    def mixed(waves: Periodic, x: Array) -> Array:
+        c = jnp.cos(_phases(waves, x))
+        return (jnp.einsum("mpf,pfe->mpe", c, waves.V) + waves.v[None]).reshape(x.shape[0], -1)
+
+    return meshes.automatic(mixed, waves, x, out=meshes.spec(meshes.divided(x), None))
 
 
 def gradients(waves: Periodic, x: Float[Array, "m p"], delta: Float[Array, "m pE"]) -> Periodic:
@@ -80,15 +85,20 @@ def gradients(waves: Periodic, x: Float[Array, "m p"], delta: Float[Array, "m pE
     >>> gradients(waves, x, jnp.ones((2, 15))).w.shape
     (5, 16)
     """
-    phases = _phases(waves, x)
-    d = delta.reshape(*x.shape, -1)
-    turned = -jnp.sin(phases) * jnp.einsum("mpe,pfe->mpf", d, waves.V)
-    return Periodic(
-        w=2 * jnp.pi * jnp.einsum("mp,mpf->pf", x, turned),
-        b=jnp.sum(turned, axis=0),
-        V=jnp.einsum("mpf,mpe->pfe", jnp.cos(phases), d),
-        v=jnp.sum(d, axis=0),
-    )
+
+    def by_the_chain_rule(waves: Periodic, x: Array, delta: Array) -> Periodic:
+        phases = _phases(waves, x)
+        d = delta.reshape(*x.shape, -1)
+        turned = -jnp.sin(phases) * jnp.einsum("mpe,pfe->mpf", d, waves.V)
+        found = Periodic(
+            w=2 * jnp.pi * jnp.einsum("mp,mpf->pf", x, turned),
+            b=jnp.sum(turned, axis=0),
+            V=jnp.einsum("mpf,mpe->pfe", jnp.cos(phases), d),
+            v=jnp.sum(d, axis=0),
+        )
+        return meshes.summed_like(found, waves)
+
+    return meshes.automatic(by_the_chain_rule, waves, x, delta, out=meshes.specs_of(waves))
 
 
 def _phases(waves: Periodic, x: Any) -> Float[Array, "m p F"]:

@@ -1,30 +1,31 @@
 """Softmax cross-entropy of one class out of K behind a linear layer, in two sweeps over W.
 
-The first sweep keeps for each row, over the classes seen so far, M = max z and
-s = sum_{j != k} exp(z_j - M), k being the place of the maximum: a sum without its largest term, so
-that a confident right answer keeps its small loss. The second one computes the tiles again.
+The first sweep keeps for each row, over the classes seen so far, M = max z and the sum of
+exp(z_j - M) over all classes but the label's: a sum of what is positive, so that a confident right
+answer keeps its small loss. The second one computes the tiles again.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array
 
 from jaxnet.nn.linear_heads.head import Head, Problem, Rule
 from jaxnet.nn.linear_heads.targets import all_classes, read_labels
-from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, read
-from jaxnet.nn.linear_heads.varying import zeros
+from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, largest, read, row_sums
 from jaxnet.nn.losses import categorical_cross_entropy
 from jaxnet.nn.losses.sigmoid import times
+from jaxnet.nn.meshes import zeros
 
 
 class Seen(NamedTuple):
     """What the first sweep knows of each row, (m,) each.
 
     Attributes:
-        largest: M. others: s. own: the logit of the row's label, 0 while it has not been met.
+        largest: M. others: o = sum_{j != y} exp(z_j - M). own: z_y, 0 while it has not been met.
         gaps: sum_j v_j (M - z_j) over class weights v, and weight: sum_j v_j, for smoothing only.
     """
 
@@ -39,50 +40,46 @@ class Facts(NamedTuple):
     """What the second sweep knows of each row, (m,) each.
 
     Attributes:
-        largest: M. others: s. complement: 1 - a at the label. own: c at the label, hard part.
-        total: sum_j c_j.
+        largest: M. label: delta at the label. scale: what exp(z - M) is multiplied by elsewhere.
+        hard: c at the label less what each class gets there; None without smoothing.
     """
 
     largest: Array
-    others: Array
-    complement: Array
-    own: Array
-    total: Array
+    label: Array
+    scale: Array
+    hard: Any = None
 
 
-def _finite(largest: Array) -> Array:
-    """M, or 0 where every class so far is masked."""
-    return jnp.where(largest == -jnp.inf, 0, largest)
+def _exp(z: Array, M: Array) -> Array:
+    """exp(z - M) for z <= M; 0 for -inf below anything, 1 for inf as the maximum."""
+    end = jnp.finfo(z.dtype).max
+    return jnp.exp(jnp.minimum(z - jnp.clip(M, -end, end), 0))
 
 
-def _of_tile(z: Array, labels: Array, span: Span, v: Array | None) -> Seen:
-    largest = jnp.max(z, axis=1)
-    at = z == largest[:, None]
-    e = jnp.where(at, 0, jnp.exp(z - _finite(largest)[:, None]))
-    ties = jnp.sum(at, axis=1, dtype=z.dtype) - 1
-    own = jnp.sum(jnp.where(span.holds(labels), z, 0), axis=1)
-    seen = Seen(largest, jnp.sum(e, axis=1) + ties, own)
+def _gap(M: Array, z: Array) -> Array:
+    """M - z, with 0 for an infinite maximum itself."""
+    return jnp.where(z == M, 0, M - z)
+
+
+def _of_tile(z: Array, y: Array, span: Span, v: Array | None) -> Seen:
+    M = largest(z)
+    e = jnp.where(span.holds(y), 0, _exp(z, M[:, None]))
+    seen = Seen(M, row_sums(e), span.at(z, y))
     if v is None:
         return seen
-    gaps = jnp.sum(times(v[None, :], _finite(largest)[:, None] - z), axis=1)
-    return seen._replace(gaps=gaps, weight=jnp.full_like(gaps, jnp.sum(v)))
+    gaps = jnp.where(v[None, :] == 0, 0, _gap(M[:, None], z))
+    return seen._replace(gaps=row_sums(gaps, v), weight=jnp.full_like(M, jnp.sum(v)))
 
 
 def _merge(one: Seen, two: Seen) -> Seen:
-    """What is known after both. Neither largest term is ever added to a sum and taken off again."""
-    largest = jnp.maximum(one.largest, two.largest)
-    M = _finite(largest)
-    first, second = jnp.exp(one.largest - M), jnp.exp(two.largest - M)
-    others = jnp.where(
-        two.largest > one.largest,
-        two.others + (1 + one.others) * first,
-        one.others + (1 + two.others) * second,
-    )
-    merged = Seen(largest, others, one.own + two.own)
+    """What is known after both."""
+    M = jnp.maximum(one.largest, two.largest)
+    others = [part.others * _exp(part.largest, M) for part in (one, two)]
+    merged = Seen(M, others[0] + others[1], one.own + two.own)
     if one.gaps is None:
         return merged
-    shifted = [part.gaps + times(part.weight, M - _finite(part.largest)) for part in (one, two)]
-    return merged._replace(gaps=shifted[0] + shifted[1], weight=one.weight + two.weight)
+    gaps = [part.gaps + times(part.weight, _gap(M, part.largest)) for part in (one, two)]
+    return merged._replace(gaps=gaps[0] + gaps[1], weight=one.weight + two.weight)
 
 
 def _nothing(problem: Problem, smoothed: bool) -> Seen:
@@ -112,71 +109,90 @@ def _first_sweep(plan: Plan, problem: Problem) -> Seen:
 
 def _across(seen: Seen, axis: str) -> Seen:
     """What all shards of the classes know together."""
-    largest = lax.pmax(seen.largest, axis)
-    M = _finite(largest)
-    index = lax.axis_index(axis)
-    size = lax.axis_size(axis)
-    holder = lax.pmin(jnp.where(seen.largest == largest, index, size), axis)
-    # Where the maximum is, only the others count: as in `_merge`.
-    share = jnp.where(index == holder, seen.others, (1 + seen.others) * jnp.exp(seen.largest - M))
-    together = Seen(largest, lax.psum(share, axis), lax.psum(seen.own, axis))
+    M = lax.pmax(seen.largest, axis)
+    others = seen.others * _exp(seen.largest, M)
+    together = Seen(M, lax.psum(others, axis), lax.psum(seen.own, axis))
     if seen.gaps is None:
         return together
-    gaps = seen.gaps + times(seen.weight, M - _finite(seen.largest))
+    gaps = seen.gaps + times(seen.weight, _gap(M, seen.largest))
     return together._replace(gaps=lax.psum(gaps, axis), weight=lax.psum(seen.weight, axis))
 
 
-def _own_weight(plan: Plan, problem: Problem) -> Array:
-    """The class weight of each row's label."""
-    v = problem.options.get("class_weight")
+def _at_label(plan: Plan, problem: Problem, v: Array) -> Array:
+    """(m,) of (K,): the number of each row's label."""
     labels = problem.targets.values
-    if v is None:
-        return jnp.ones(labels.shape, problem.wide)
     here = (labels >= 0) & (labels < v.shape[0])
     found = jnp.where(here, v.at[labels].get(mode="clip"), 0)
     return found if plan.class_axis is None else lax.psum(found, plan.class_axis)
+
+
+def _weight_of_others(plan: Plan, v: Array) -> Array:
+    """(K,): sum_{p != j} v_p for each class j.
+
+    The whole less its own; of the one class that may be nearly the whole, the others added up.
+    """
+
+    def over_shards(reduction: Any, number: Array) -> Array:
+        return number if plan.class_axis is None else reduction(number, plan.class_axis)
+
+    most = v == over_shards(lax.pmax, jnp.max(v))
+    parts = v, jnp.where(most, 0, v), most.astype(v.dtype)
+    whole, less, count = over_shards(lax.psum, jnp.stack([jnp.sum(part) for part in parts]))
+    return jnp.where(most & (count == 1), less, whole - v)
 
 
 def _forward(plan: Plan, problem: Problem) -> tuple[Array, Facts]:
     seen = _first_sweep(plan, problem)
     if plan.class_axis is not None:
         seen = _across(seen, plan.class_axis)
-    own, smoothing = _own_weight(plan, problem), problem.options.get("label_smoothing")
-    gap = seen.largest - seen.own
-    s = seen.others
-    complement = jnp.where(seen.own >= seen.largest, s / (1 + s), 1 - jnp.exp(-gap) / (1 + s))
+    # Of a row whose classes are all masked nothing can be said.
+    M = jnp.where(seen.largest == -jnp.inf, jnp.asarray(np.nan, problem.wide), seen.largest)
+    v = problem.options.get("class_weight")
+    own = jnp.ones_like(M) if v is None else _at_label(plan, problem, v)
+    gap, o = _gap(M, seen.own), seen.others
+    e = _exp(seen.own, M)
+    total = o + e
+    log_total = jnp.where(gap == 0, jnp.log1p(o), jnp.log(total))
+    smoothing = problem.options.get("label_smoothing")
     if smoothing is None:
-        return own * (gap + jnp.log1p(s)), Facts(seen.largest, s, complement, own, own)
-    each = smoothing / all_classes(problem.W.shape[0], plan.class_axis).K
-    own = (1 - smoothing) * own
-    total = own + each * seen.weight
-    losses = times(own, gap) + times(each, seen.gaps) + total * jnp.log1p(s)
-    return losses, Facts(seen.largest, s, complement, own, total)
+        losses = times(own, gap) + own * log_total
+        return losses, Facts(M, -own * (o / total), own / total)
+    K = all_classes(problem.W.shape[0], plan.class_axis).K
+    each, hard = smoothing / K, (1 - smoothing) * own
+    if v is None:
+        others = jnp.full_like(M, K - 1)
+    else:
+        others = _at_label(plan, problem, _weight_of_others(plan, v))
+    losses = times(hard, gap) + times(each, seen.gaps) + (hard + each * seen.weight) * log_total
+    label = (e / total) * (each * others) - (o / total) * (hard + each * own)
+    return losses, Facts(M, label, 1 / total, hard)
 
 
 def _delta(plan: Plan, problem: Problem, facts: Facts) -> Tile:
-    """a sum_{p != j} c_p - (1 - a) c_j; where c is 0 but at the label, a c and there -(1 - a) c."""
-    labels_of_rows = problem.targets.values
+    """a sum_{p != j} c_p - (1 - a) c_j, with c = v y'; the label's share of all others is known."""
+    y = problem.targets.values
     smoothing = problem.options.get("label_smoothing")
 
     def hard(z: Array, rows: Span, labels: Span) -> tuple[None, Array]:
-        M, s, complement, own, _ = (rows.of(fact) for fact in facts)
-        a = jnp.exp(z - M[:, None]) * (own / (1 + s))[:, None]
-        at_label = labels.holds(rows.of(labels_of_rows))
-        return None, jnp.where(at_label, -(complement * own)[:, None], a)
+        M, label, scale = (rows.of(fact)[:, None] for fact in facts[:3])
+        return None, jnp.where(labels.holds(rows.of(y)), label, _exp(z, M) * scale)
 
     if smoothing is None:
         return hard
     each = smoothing / all_classes(problem.W.shape[0], plan.class_axis).K
     v = _class_weights(problem)
+    weighted = "class_weight" in problem.options
+    others = _weight_of_others(plan, v) if weighted else v
 
     def smoothed(z: Array, rows: Span, labels: Span) -> tuple[None, Array]:
-        M, s, _, own, total = (rows.of(fact)[:, None] for fact in facts)
-        a = jnp.exp(z - M) / (1 + s)
-        complement = jnp.where(z >= M, s / (1 + s), 1 - a)
-        at_label = labels.holds(rows.of(labels_of_rows))
-        c = jnp.where(at_label, own, 0) + each * labels.of(v)[None, :]
-        return None, a * (total - c) - complement * c
+        M, label, scale, c = (rows.of(fact)[:, None] for fact in facts)
+        a = _exp(z, M) * scale
+        if weighted:
+            rest = c + each * labels.of(others)[None, :]
+            delta = a * rest - (1 - a) * (each * labels.of(v)[None, :])
+        else:
+            delta = a - each
+        return None, jnp.where(labels.holds(rows.of(y)), label, delta)
 
     return smoothed
 
@@ -197,8 +213,12 @@ categorical = Head(
     `categorical.sum(...)` = sum_i L_i.
 
     Shapes: x (m, H), W (K, H), b (K,), weights (m,); integer labels (m,); result (m,). A label that
-    names no class gives NaN, loss and gradient. b = -inf masks a class.
-    Options: class_weight v (K,), label_smoothing e.
+    names no class gives NaN, loss and gradient. Options: class_weight v (K,), label_smoothing e.
+
+    A logit of -inf (b = -inf) masks its class: loss and gradient are those without it, and inf
+    with a finite gradient where it is the label's, or has a share of it by smoothing (class weight
+    0 takes that away). Of a logit of inf the limit is taken. NaN in a row, or all of its classes
+    masked, makes its loss and gradient NaN; weight 0 removes the row.
 
     >>> x, W, b = jnp.zeros((2, 3)), jnp.zeros((4, 3)), jnp.zeros(4)
     >>> categorical(x, W, b, jnp.array([2, 0])).round(4).tolist()  # log 4

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
+from jaxnet.nn import meshes
 from jaxnet.nn.linear_heads import by_rows, updating
 from jaxnet.nn.linear_heads.inputs import Options, check, part_options, place, refuse_gradient
 from jaxnet.nn.linear_heads.targets import Targets
 from jaxnet.nn.linear_heads.tiles import Gradients, Plan, Tile, gradients
 from jaxnet.nn.linear_heads.updating import Change, Updated, check_parts
-from jaxnet.nn.linear_heads.varying import zeros
 from jaxnet.nn.losses import Loss, reductions
+from jaxnet.nn.meshes import zeros
 from jaxnet.nn.precision import wide_type
 
 
@@ -33,6 +34,11 @@ class Problem(NamedTuple):
     def wide(self) -> Any:
         """The type of logits, losses and sums."""
         return wide_type(self.x.dtype)
+
+    def rows(self, w: Array | None) -> Any:
+        """How numbers of rows, (m,), are divided over a mesh of Explicit axes."""
+        known = self.targets.known
+        return meshes.spec(meshes.first_divided(self.x, known, w, *jax.tree.leaves(self.targets)))
 
 
 class Rule(NamedTuple):
@@ -64,8 +70,9 @@ class Head:
             (and dense targets, class_weight, pos_weight) are divided. Labels and positives keep
             their numbers among all classes. dX is summed over that axis, dW over those of the rows.
         compute_dtype: type of the products; None: that of x and W.
-        options: those of the dense loss. They and dense targets have no gradient here, which is
-            an error rather than 0: `forward_mode` has them.
+        class_weight, label_smoothing, pos_weight, labels: options of the dense loss, of which
+            pos_weight and labels are for `multilabel` alone; None: its default. They and dense
+            targets have no gradient here, which is an error rather than 0: `forward_mode` has it.
 
     Attributes:
         loss: the dense loss with the same numbers.
@@ -95,14 +102,22 @@ class Head:
         block: int | None = None,
         class_axis: str | None = None,
         compute_dtype: Any = None,
-        **options: Any,
+        class_weight: ArrayLike | None = None,
+        label_smoothing: ArrayLike | None = None,
+        pos_weight: ArrayLike | None = None,
+        labels: str | None = None,
     ) -> Array:
         """Losses (m,), times their weights. The gradient recomputes the tiles."""
+        options = _options(class_weight, label_smoothing, pos_weight, labels)
         plan, problem, w = self._prepare(
             x, W, b, targets, weights, block, class_axis, options, compute_dtype=compute_dtype
         )
-        losses = _losses(self.rule, plan, *problem)
-        return losses if w is None else w * _present(losses, w)
+
+        def losses_of(problem: Problem, w: Array | None) -> Array:
+            losses = _losses(self.rule, plan, *problem)
+            return losses if w is None else w * _present(losses, w)
+
+        return meshes.automatic(losses_of, problem, w, out=problem.rows(w))
 
     def sum(
         self,
@@ -115,16 +130,24 @@ class Head:
         block: int | None = None,
         class_axis: str | None = None,
         compute_dtype: Any = None,
-        **options: Any,
+        class_weight: ArrayLike | None = None,
+        label_smoothing: ArrayLike | None = None,
+        pos_weight: ArrayLike | None = None,
+        labels: str | None = None,
     ) -> Array:
         """sum_i w_i L_i, a scalar. Where a head can, with its gradients from the same sweep."""
+        options = _options(class_weight, label_smoothing, pos_weight, labels)
         plan, problem, w = self._prepare(
             x, W, b, targets, weights, block, class_axis, options, compute_dtype=compute_dtype
         )
-        if self.rule.both is None or class_axis is not None:
-            return reductions.sum(_losses(self.rule, plan, *problem), w)
-        w = jnp.ones(problem.x.shape[:1], problem.wide) if w is None else w
-        return _total(self.rule, plan, *problem, w)
+
+        def total_of(problem: Problem, w: Array | None) -> Array:
+            if self.rule.both is None or class_axis is not None:
+                return reductions.sum(_losses(self.rule, plan, *problem), w)
+            w = jnp.ones(problem.x.shape[:1], problem.wide) if w is None else w
+            return _total(self.rule, plan, *problem, meshes.vary(w, meshes.axes_of(problem)))
+
+        return meshes.automatic(total_of, problem, w, out=meshes.spec())
 
     def forward_mode(
         self,
@@ -135,20 +158,28 @@ class Head:
         *,
         weights: ArrayLike | None = None,
         block: int | None = None,
-        **options: Any,
+        class_weight: ArrayLike | None = None,
+        label_smoothing: ArrayLike | None = None,
+        pos_weight: ArrayLike | None = None,
+        labels: str | None = None,
     ) -> Array:
         """The same losses by blocks of rows, for jvp, linearize, hessian and gradients in options.
 
         A tile has all K labels and so many rows that it takes 32 MiB, or as much as m rows of
         `block` labels; the backward pass recomputes it (`jax.checkpoint`).
         """
+        options = _options(class_weight, label_smoothing, pos_weight, labels)
         plan, problem, w = self._prepare(
             x, W, b, targets, weights, block, None, options, differentiable=True
         )
         m, K, size = problem.x.shape[0], problem.W.shape[0], problem.wide.itemsize
         rows = by_rows.rows_a_tile(m, K, block, size)
-        losses = by_rows.losses(self.loss, rows, plan, *problem)
-        return losses if w is None else w * _present(losses, w)
+
+        def losses_of(problem: Problem, w: Array | None) -> Array:
+            losses = by_rows.losses(self.loss, rows, plan, *problem)
+            return losses if w is None else w * _present(losses, w)
+
+        return meshes.automatic(losses_of, problem, w, out=problem.rows(w))
 
     def update(
         self,
@@ -162,7 +193,10 @@ class Head:
         block: int | None = None,
         class_axis: str | None = None,
         compute_dtype: Any = None,
-        **options: Any,
+        class_weight: ArrayLike | None = None,
+        label_smoothing: ArrayLike | None = None,
+        pos_weight: ArrayLike | None = None,
+        labels: str | None = None,
     ) -> Updated:
         """Losses and dX of sum_i w_i L_i, and W and b changed block by block by their gradient.
 
@@ -188,6 +222,7 @@ class Head:
         >>> done.parts[1].tolist(), done.losses.round(3).tolist()
         ([-0.25, 0.25, -0.25], [2.079])
         """
+        options = _options(class_weight, label_smoothing, pos_weight, labels)
         check_parts(self.name, parts)
         W, b, *_ = jax.tree.leaves(parts)
         plan, problem, w = self._prepare(
@@ -195,7 +230,14 @@ class Head:
         )
         # A constant would be folded, and the branch that it takes away is needed: see `updating`.
         when = lax.optimization_barrier(jnp.bool_(True)) if when is None else when
-        return updated(self.rule, plan, problem, w, parts, change, when)
+
+        def update_of(problem: Problem, w: Array | None, parts: Any, when: Array) -> Updated:
+            return updated(self.rule, plan, problem, w, parts, change, when)
+
+        rows: Any = problem.rows(w)
+        dx: Any = meshes.spec(*rows, meshes.divided(problem.x, 1))
+        out = Updated(rows, dx, meshes.specs_of(parts))
+        return meshes.automatic(update_of, problem, w, parts, when, out=out)
 
     def _prepare(
         self,
@@ -220,6 +262,17 @@ class Head:
             read, numbers = refuse_gradient(self.name, read, numbers)
         plan, placed = place(arrays, read, numbers, block, class_axis, words)
         return plan, Problem(*placed), arrays.weights
+
+
+def _options(class_weight: Any, label_smoothing: Any, pos_weight: Any, labels: Any) -> Any:
+    """Those that were given, by name."""
+    given = {
+        "class_weight": class_weight,
+        "label_smoothing": label_smoothing,
+        "pos_weight": pos_weight,
+        "labels": labels,
+    }
+    return {name: option for name, option in given.items() if option is not None}
 
 
 def _present(losses: Array, w: Array) -> Array:

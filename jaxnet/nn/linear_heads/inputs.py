@@ -12,9 +12,9 @@ from jaxtyping import Array, ArrayLike
 from jaxnet.errors import UserError
 from jaxnet.nn.linear_heads.targets import Positives, Targets
 from jaxnet.nn.linear_heads.tiles import Plan, tile_bytes, tile_shape
-from jaxnet.nn.linear_heads.varying import axes_of, vary
 from jaxnet.nn.losses import Loss
 from jaxnet.nn.losses.layout import ShapeError
+from jaxnet.nn.meshes import axes_of, vary
 from jaxnet.nn.precision import wide_type
 
 Options: TypeAlias = dict[str, Array]

@@ -9,9 +9,9 @@ from jaxtyping import Array
 from jaxnet.nn.linear_heads.head import Head, Problem, Rule
 from jaxnet.nn.linear_heads.targets import all_classes, answers, read_answers
 from jaxnet.nn.linear_heads.tiles import Plan, Span, Tile, read
-from jaxnet.nn.linear_heads.varying import zeros
 from jaxnet.nn.losses import multilabel_cross_entropy
 from jaxnet.nn.losses.sigmoid import by_label, coefficients
+from jaxnet.nn.meshes import zeros
 
 
 def terms(z: Array, c1: Array, c0: Array) -> tuple[Array, Array]:

@@ -4,6 +4,7 @@ Neither needs the logits as a whole: of each tile what may be among the best is 
 above a label is counted.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +14,10 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxnet.errors import UserError
 from jaxnet.nn.linear_heads.inputs import Arrays, check
+from jaxnet.nn.linear_heads.targets import as_labels
 from jaxnet.nn.linear_heads.tiles import Plan, Span, read, tile_bytes, tile_shape
 from jaxnet.nn.losses.layout import ShapeError, is_integer
+from jaxnet.nn.meshes import automatic, axes_of, divided, first_divided, spec, vary, zeros
 
 LABELS = 8192  # of a tile: choosing is cheaper in long rows (scripts/bench_heads.py)
 GROUP = 32  # labels whose maximum is looked at first
@@ -73,9 +76,15 @@ def top_k(
         kept = Best(*(jnp.take_along_axis(part, chosen, axis=1) for part in (together, names)))
         return jax.tree.map(rows.put, best, kept)
 
-    start = Best(jnp.zeros((m, k), arrays.wide), jnp.zeros((m, k), jnp.int32))
-    found: Best = read(plan, x, W, b, tile, start)
-    return found
+    def found(x: Array, W: Array, b: Array) -> Best:
+        x, W, b = vary((x, W, b), axes_of(x, W, b))
+        start = Best(*(zeros((m, k), dtype, x) for dtype in (arrays.wide, jnp.int32)))
+        best: Best = read(plan, x, W, b, tile, start)
+        return best
+
+    rows: Any = spec(divided(x), None)
+    best: Best = automatic(found, x, W, b, out=Best(rows, rows))
+    return best
 
 
 def _largest(z: Array, k: int) -> tuple[Array, Array]:
@@ -106,7 +115,8 @@ def ranks(
     """The place of given labels among all, from 1 on: 1 + how many have a larger logit.
 
     Of equal logits the lower label comes first. The logits of the positives are products of their
-    own, so labels that are equal but for rounding may change places.
+    own, so labels that are equal but for rounding may change places. A logit of NaN is above and
+    below none: its label has no rank, which is 0, and it counts for no other.
 
     Args:
         positives: labels (m, P), filled up with -1, whose rank is 0. A label that does not exist
@@ -123,14 +133,23 @@ def ranks(
     arrays = _checked("ranks", x, W, b, block, compute_dtype)
     x, W, b, _ = arrays
     m, K = x.shape[0], W.shape[0]
-    y = jnp.asarray(positives)
+    y = as_labels(positives)
     if y.ndim != 2 or y.shape[0] != m or not is_integer(y):
         raise ShapeError(
             f"ranks takes positives ({m}, P), integers filled up with -1; got {y.dtype} {y.shape}"
         )
-    there = (y >= 0) & (y < K)
-    y = jnp.where(there, y, 0).astype(jnp.int32)
-    own = _own_logits(arrays, y)
+    rows = first_divided(x, y)
+    plan = _plan(m, K, LABELS if block is None else block, arrays)
+    counted = partial(_ranks, plan, arrays.wide)
+    found: Array = automatic(counted, x, W, b, y, out=spec(rows, None))
+    return found
+
+
+def _ranks(plan: Plan, wide: Any, x: Array, W: Array, b: Array, y: Array) -> Array:
+    x, W, b, y = vary((x, W, b, y), axes_of(x, W, b, y))
+    there = (y >= 0) & (y < W.shape[0])
+    y = jnp.where(there, y, 0)
+    own = _own_logits(wide, x, W, b, y)
 
     def tile(z: Array, rows: Span, labels: Span, above: Array) -> Array:
         places = labels.start + jnp.arange(labels.length, dtype=jnp.int32)
@@ -145,19 +164,16 @@ def ranks(
 
         return rows.put(above, lax.fori_loop(0, y.shape[1], one, rows.of(above)))
 
-    start = jnp.zeros(y.shape, jnp.int32)
-    plan = _plan(m, K, LABELS if block is None else block, arrays)
-    above = read(plan, x, W, b, tile, start)
-    return jnp.where(there, above + 1, 0)
+    above = read(plan, x, W, b, tile, zeros(y.shape, jnp.int32, x))
+    return jnp.where(there & ~jnp.isnan(own), above + 1, 0)
 
 
-def _own_logits(arrays: Arrays, y: Array) -> Array:
+def _own_logits(wide: Any, x: Array, W: Array, b: Array, y: Array) -> Array:
     """z of the labels (m, P), one column after the other: (m, H) numbers at once."""
 
     def one(labels: Array) -> Array:
-        rows = arrays.W[labels].astype(arrays.x.dtype)
-        products = (arrays.x * rows).astype(arrays.wide)
-        return jnp.sum(products, axis=1) + arrays.b[labels].astype(arrays.wide)
+        products = (x * W[labels].astype(x.dtype)).astype(wide)
+        return jnp.sum(products, axis=1) + b[labels].astype(wide)
 
     return lax.map(one, y.T).T
 

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -105,13 +106,30 @@ def _known(inside: Array, dtype: Any) -> Array:
     return jnp.where(inside, jnp.asarray(1, dtype), jnp.asarray(np.nan, dtype))
 
 
+def as_labels(targets: Any) -> Array:
+    """Targets as an array, integers of any width as int32: what lies beyond names no label.
+
+    JAX turns NumPy's int64 into int32 at the door of `jax.jit`, where 2^33 + 5 becomes 5 before
+    anything of ours can see it: check such labels before.
+
+    >>> as_labels(np.array([3, 2**33 + 5])).tolist()
+    [3, 2147483647]
+    """
+    y = as_targets(targets)
+    if not is_integer(y) or y.dtype == jnp.int32:
+        return y
+    ends, own = jnp.iinfo(jnp.int32), jnp.iinfo(y.dtype)
+    low, high = max(ends.min, int(own.min)), min(ends.max, int(own.max))
+    return jnp.clip(y, jnp.asarray(low, y.dtype), jnp.asarray(high, y.dtype)).astype(jnp.int32)
+
+
 def read_labels(targets: ArrayLike, m: int, K_here: int, axis: str | None, dtype: Any) -> Targets:
     """Integer labels (m,).
 
     Raises:
         ShapeError: anything else.
     """
-    y = as_targets(targets)
+    y = as_labels(targets)
     if y.shape != (m,) or not is_integer(y):
         raise ShapeError(
             f"linear_heads.categorical takes integer labels ({m},), one for each row of x; got "
@@ -119,7 +137,7 @@ def read_labels(targets: ArrayLike, m: int, K_here: int, axis: str | None, dtype
         )
     classes = all_classes(K_here, axis)
     inside = (y >= 0) & (y < classes.K)
-    here = jnp.where(inside, y, -1).astype(jnp.int32)
+    here = jnp.where(inside, y, -1)
     return Targets(jnp.where(inside, here - classes.first, -1), _known(inside, dtype))
 
 
@@ -130,8 +148,9 @@ def read_answers(targets: Any, m: int, K_here: int, axis: str | None, dtype: Any
         ShapeError: anything else.
     """
     named = isinstance(targets, Positives)
-    y = as_targets(targets.indices if named else targets)
+    y = as_labels(targets.indices if named else targets)
     if not named and y.shape == (m, K_here):
+        _refuse_labels(targets, K_here)
         return Targets(y, None)
     if y.ndim != 2 or y.shape[0] != m or not is_integer(y):
         raise ShapeError(
@@ -141,8 +160,20 @@ def read_answers(targets: Any, m: int, K_here: int, axis: str | None, dtype: Any
     classes = all_classes(K_here, axis)
     inside = (y >= 0) & (y < classes.K)
     fine = jnp.all(inside | (y == -1), axis=1)
-    here = jnp.where(inside, y, -1).astype(jnp.int32)
+    here = jnp.where(inside, y, -1)
     return Targets(Positives(jnp.where(inside, here - classes.first, -1)), _known(fine, dtype))
+
+
+def _refuse_labels(targets: Any, K: int) -> None:
+    """Integers (m, K) are zeros and ones; others, where they can be looked at, are told apart."""
+    if isinstance(targets, jax.core.Tracer) or not getattr(targets, "is_fully_addressable", True):
+        return
+    y = np.asarray(targets)
+    if y.dtype.kind in "iu" and not ((y == 0) | (y == 1)).all():
+        raise ShapeError(
+            f"targets of as many columns as there are labels, {K}, are zeros and ones; for sparse "
+            "positives write linear_heads.Positives(indices)"
+        )
 
 
 def answers(values: Any, rows: Span, labels: Span, dtype: Any) -> Array:

@@ -6,6 +6,7 @@ array that grows with rows times labels.
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxnet.nn.linear_heads.varying import zeros
+from jaxnet.nn.meshes import zeros
 from jaxnet.nn.precision import as_words, from_words, wide_type
 
 # Measured on two cores (bench_heads.py): 1 to 2 MiB stay in the caches, 8 MiB cost a tenth more.
@@ -22,6 +23,7 @@ TILE_BYTES = 32 * 2**20  # where starting a product costs more than its numbers
 LEAST_BLOCKS = 16
 LEAST_LABELS = 512
 LEAST_ROWS = 256
+SLICES = 8
 
 
 class Plan(NamedTuple):
@@ -88,6 +90,14 @@ class Span(NamedTuple):
         """The array with the part added at these places of its first axis."""
         return self.put(array, self.of(array) + part)
 
+    def at(self, array: Array, index: Array) -> Array:
+        """array[i, index_i], 0 where the index is none of these places: (m,) of (m, length)."""
+        place = index - self.start
+        here = (place >= 0) & (place < self.length)
+        place = jnp.clip(place, 0, self.length - 1)[:, None]
+        found = jnp.take_along_axis(array, place, axis=1, mode="promise_in_bounds")[:, 0]
+        return jnp.where(here, found, 0)
+
     def holds(self, index: Array) -> Array:
         """(len(index), length): whether the index is this place."""
         places = self.start + jnp.arange(self.length, dtype=jnp.int32)
@@ -121,6 +131,26 @@ def _product(left: Array, right: Array, i: int, j: int) -> Array:
     """Sum over axis i of left and j of right, added up in float32 or wider."""
     wide = wide_type(left.dtype)
     return lax.dot_general(left, right, (((i,), (j,)), ((), ())), preferred_element_type=wide)
+
+
+def largest(z: Float[Array, "m B"]) -> Float[Array, " m"]:
+    """max over the labels of a tile; on CPU by slices, since a reduction there is a scalar loop."""
+    part = z.shape[1] // SLICES
+    if part < 8 or jax.default_backend() != "cpu":
+        return jnp.max(z, axis=1)
+    slices = [z[:, i * part : (i + 1) * part] for i in range(SLICES)]
+    found = jnp.max(reduce(jnp.maximum, slices), axis=1)
+    if z.shape[1] % SLICES:
+        found = jnp.maximum(found, jnp.max(z[:, SLICES * part :], axis=1))
+    return found
+
+
+def row_sums(tile: Float[Array, "m B"], of: Array | None = None) -> Float[Array, " m"]:
+    """sum_j of_j tile_j, `of` being 1 unless given; on CPU a product, for the same reason."""
+    if jax.default_backend() != "cpu":
+        return jnp.sum(tile if of is None else tile * of[None, :], axis=1)
+    of = jnp.ones(tile.shape[1], tile.dtype) if of is None else of.astype(tile.dtype)
+    return lax.dot(tile, of, precision=lax.Precision.HIGHEST)
 
 
 def read(plan: Plan, x: Array, W: Array, b: Array, tile: Callable[..., Any], carry: Any) -> Any:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxnet.errors import UserError
 from jaxnet.nn.linear_heads.tiles import Plan, Span, Sweep, Tile, sweep
-from jaxnet.nn.linear_heads.varying import axes_of, zeros
+from jaxnet.nn.meshes import axes_of, zeros
 from jaxnet.nn.precision import as_words, from_words, wide_type
 
 # change :: (first label, block of the parts, (dW, db) of it) -> the block as it shall be
