@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jaxnet.errors import UserError
+from jaxnet.nn import meshes
 from jaxnet.nn.activations import softmax_parts
 from jaxnet.nn.losses.core import Loss, register
 from jaxnet.nn.losses.layout import MULTICLASS, one_hot
@@ -36,7 +37,7 @@ WIDE = 32
 def _largest(z: Float[Array, "m K"]) -> Float[Array, "m 1"]:
     """Largest logit of each row."""
     part = z.shape[1] // 8
-    if z.shape[1] < WIDE or _is_spread(z):
+    if z.shape[1] < WIDE or _divided(z):
         return jnp.max(z, axis=1, keepdims=True)
     slices = [z[:, i * part : (i + 1) * part] for i in range(8)]
     largest = jnp.max(reduce(jnp.maximum, slices), axis=1, keepdims=True)
@@ -44,15 +45,15 @@ def _largest(z: Float[Array, "m K"]) -> Float[Array, "m 1"]:
     return jnp.maximum(largest, jnp.max(rest, axis=1, keepdims=True)) if rest.size else largest
 
 
+def _divided(z: Float[Array, "m K"]) -> bool:
+    """Whether the type of z divides its classes over devices: then they cannot be sliced."""
+    return meshes.divided(z, 1) is not None
+
+
 def _row_sum(x: Float[Array, "m K"]) -> Float[Array, "m 1"]:
     if x.shape[1] < WIDE or jax.default_backend() != "cpu":
         return jnp.sum(x, axis=1, keepdims=True)
     return lax.dot(x, jnp.ones((x.shape[1], 1), x.dtype), precision=lax.Precision.HIGHEST)
-
-
-def _is_spread(z: Float[Array, "m K"]) -> bool:
-    """Whether the type of z spreads its classes over devices: then they cannot be sliced."""
-    return jax.typeof(z).sharding.spec[-1] is not None
 
 
 class _Hard(NamedTuple):
@@ -76,7 +77,7 @@ def _hard(z: Float[Array, "m K"], labels: Int[Array, " m"]) -> _Hard:
     # Logits of +inf share the row among them, as large ones that are equal do.
     below = jnp.where((largest == jnp.inf) & (z == jnp.inf), 0, z - largest)
     is_label = _label_mask(z, labels)
-    if _is_spread(z):
+    if _divided(z):
         below_label = jnp.sum(jnp.where(is_label, below, 0), axis=1, keepdims=True)
     else:
         inside = jnp.clip(labels, 0, K - 1)[:, None]

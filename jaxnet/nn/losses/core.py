@@ -18,10 +18,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
 from jaxnet.errors import LossPairError, UserError, did_you_mean
+from jaxnet.nn import meshes
 from jaxnet.nn.activations import image
 from jaxnet.nn.losses.layout import Layout, as_targets
 from jaxnet.nn.precision import wide_type
-from jaxnet.nn.varying import vary_alike
 
 Arrays: TypeAlias = dict[str, Any]
 Words: TypeAlias = tuple[tuple[str, str], ...]
@@ -202,7 +202,8 @@ class Loss:
             words = tuple((k, v) for k, v in words if k != "activation")
         numbers = {k: v for k, v in options.items() if v is not None and not isinstance(v, str)}
         arrays = {k: jnp.asarray(v, wide_type(z.dtype)) for k, v in numbers.items()}
-        z, y, arrays = vary_alike((z, y, arrays))
+        # The rule of a custom_vjp returns cotangents that vary as its arguments must, all alike.
+        z, y, arrays = meshes.vary((z, y, arrays), meshes.axes_of(z, y, arrays))
         return Inputs(z, y, words, arrays)
 
 
