@@ -7,14 +7,13 @@ import pytest
 
 from jaxnet.nn import losses, mlp
 
-pytestmark = pytest.mark.once
-
 
 def test_soft_targets_have_gradients_beside_a_masked_class():
     z = jnp.array([[0.0, 1.0, -jnp.inf]])
     y = jnp.array([[1.0, 0.0, 0.0]])
-    gradient = jax.grad(lambda y: losses.sum(losses.categorical_cross_entropy(z, y)))(y)
-    np.testing.assert_allclose(gradient[0, :2], -jax.nn.log_softmax(z[0, :2]), rtol=1e-6)
+    total = jax.jit(jax.grad(lambda y: losses.sum(losses.categorical_cross_entropy(z, y))))
+    gradient = np.asarray(total(y))
+    np.testing.assert_allclose(gradient[0, :2], np.log1p(np.exp([1, -1])), rtol=1e-6)
     assert np.isfinite(gradient).all()
 
 
@@ -27,9 +26,11 @@ def test_a_masked_row_reaches_no_gradient_at_all():
         return losses.mean(losses.categorical_cross_entropy(z, y, **options), mask[: len(z)])
 
     at = (jnp.array([1.0, 2.0]), jnp.float32(0.1))
-    masked = jax.grad(mean, argnums=(0, 1, 2, 3))(z, y, *at)
-    removed = jax.grad(mean, argnums=(0, 1, 2, 3))(z[:1], y[:1], *at)
+    gradients = jax.jit(jax.grad(mean, argnums=(0, 1, 2, 3)))
+    masked = gradients(z, y, *at)
+    removed = gradients(z[:1], y[:1], *at)
     for got, wanted in zip(masked[:2], removed[:2], strict=True):
+        got = np.asarray(got)
         np.testing.assert_allclose(got[:1], wanted, rtol=1e-6)
         assert not got[1:].any()
     np.testing.assert_allclose(masked[2], removed[2], rtol=1e-6)
@@ -62,13 +63,14 @@ def test_no_rows_have_a_gradient_of_no_rows(targets):
     def total(z):
         return losses.sum(losses.categorical_cross_entropy(z, targets))
 
-    assert jax.grad(total)(jnp.zeros((0, 3))).shape == (0, 3)
+    assert jax.jit(jax.grad(total))(jnp.zeros((0, 3))).shape == (0, 3)
 
 
 def test_forward_mode_takes_no_rows():
     z = jnp.zeros((0, 3))
     forward = losses.categorical_cross_entropy.forward_mode
-    value, tangent = jax.jvp(lambda z: forward(z, jnp.zeros(0, jnp.int32)), (z,), (z,))
+    along = jax.jit(lambda z: jax.jvp(lambda z: forward(z, jnp.zeros(0, jnp.int32)), (z,), (z,)))
+    value, tangent = along(z)
     assert value.shape == tangent.shape == (0,)
 
 
@@ -79,5 +81,5 @@ def test_narrow_products_keep_the_types_of_the_parameters(dtype):
     def total(params):
         return jnp.sum(mlp.forward(params, jnp.ones((2, 4)), compute_dtype=jnp.bfloat16))
 
-    gradients = jax.grad(total)(params)
+    gradients = jax.jit(jax.grad(total))(params)
     assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype(dtype)}
