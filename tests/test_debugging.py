@@ -13,8 +13,6 @@ from jaxnet.errors import ConfigError, NonFiniteError, RunDirectoryError, UserEr
 from jaxnet.nn import losses
 from jaxnet.nn.losses import ELEMENTWISE, core
 
-pytestmark = pytest.mark.once
-
 GUILTY = 41  # the row of the table, counted from 0
 
 

@@ -3,10 +3,8 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -22,15 +20,7 @@ EXPECTED_TO_FAIL = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _compile_quickly() -> Iterator[None]:
-    """Two dozen shapes are compiled for problems of some rows: the best code is not worth it."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
+@pytest.mark.both
 @parametrize_with_checks(
     [JaxnetClassifier()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL
 )
@@ -42,7 +32,6 @@ def test_the_package_offers_it():
     assert jaxnet.JaxnetClassifier is JaxnetClassifier
 
 
-@pytest.mark.slow
 def test_the_programs_of_the_page_run(tmp_path, environment):
     """All blocks of the page, one after another; what a comment says is printed is."""
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)

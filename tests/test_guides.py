@@ -16,12 +16,10 @@ RELIABILITY = pages.ROOT / "docs" / "reliability.md"
 DEFAULTS = pages.ROOT / "docs" / "defaults.md"
 
 
-@pytest.mark.slow
 def test_the_guide_runs(tmp_path, environment) -> None:
     assert pages.run(GUIDE, tmp_path, environment) > 15
 
 
-@pytest.mark.slow
 def test_the_page_of_reliability_runs(tmp_path, environment) -> None:
     number = pages.run(RELIABILITY, tmp_path, environment)
     assert number == sum(b.kind in RUN for b in pages.blocks(RELIABILITY)) > 12

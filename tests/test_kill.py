@@ -15,8 +15,6 @@ from tests import killing
 from tests.kill_cases import CONFIGS, PREDICTIONS, SAME, Case, prepare
 from tests.killing import Figures
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("task", CONFIGS)
 def test_killed_again_and_again_a_run_leaves_the_same(task: str, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from jaxnet.outputs.records import read_lines
 from jaxnet.training import snapshot
 from scripts import make_old_run
 
+pytestmark = pytest.mark.both
+
 FIXTURES = Path(__file__).parent / "fixtures"
 ROWS = FIXTURES / "rows.csv"
 VERSIONS = sorted(path.name.removeprefix("run-") for path in FIXTURES.glob("run-*"))

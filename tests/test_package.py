@@ -13,6 +13,8 @@ from packaging.utils import canonicalize_name
 
 import jaxnet
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

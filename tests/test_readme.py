@@ -13,7 +13,7 @@ README = pages.ROOT / "README.md"
 CHECKED_ELSEWHERE = ("scripts/test",)
 
 
-@pytest.mark.slow
+@pytest.mark.optimised
 def test_the_readme_runs(tmp_path, environment) -> None:
     """In a folder with the shipped configs, so that runs do not land in the checkout."""
     shutil.copytree(pages.ROOT / "configs", tmp_path / "configs")

@@ -43,6 +43,7 @@ def finished(request, tmp_path_factory):
     return config, done
 
 
+@pytest.mark.both
 def test_a_run_leaves_what_the_contract_names(finished):
     config, done = finished
     left = {path.name for path in done.directory.iterdir()}
@@ -66,6 +67,7 @@ def test_a_run_leaves_what_the_contract_names(finished):
     assert events[-1] == "finished"
 
 
+@pytest.mark.both
 def test_the_resolved_config_trains_the_same_model(finished, tmp_path):
     _, done = finished
     again = jaxnet.train(
@@ -76,6 +78,7 @@ def test_the_resolved_config_trains_the_same_model(finished, tmp_path):
         assert (again.directory / name).read_bytes() == (done.directory / name).read_bytes(), name
 
 
+@pytest.mark.both
 def test_metrics_describe_what_the_loaded_model_predicts(finished):
     config, done = finished
     model, data = jaxnet.load(done.directory), load_data(config)

@@ -10,8 +10,6 @@ import jaxnet
 from jaxnet.errors import ConfigError, DataError
 from jaxnet.training.metrics import final_metrics
 
-pytestmark = pytest.mark.once
-
 ROWS = 400
 QUICK = {"model.hidden": [16], "training.epochs": 6, "report": False}
 

@@ -58,7 +58,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "place", "number"), alternating({**BEFORE, **READYING}))
 def test_before_training_nothing_is_left_and_the_code_is_of_the_signal(name, place, number, folder):
     done = command(["train", "c.yaml", "--run-dir", "run"], (place, number), cwd=folder)
@@ -76,7 +75,6 @@ CHAINS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS)
 def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folder, whole):
     words = ["train", "c.yaml", "--run-dir", "run"]
@@ -126,7 +124,6 @@ SECONDS = {
 }
 
 
-@pytest.mark.slow
 def test_a_second_signal_ends_it_there_and_corrupts_nothing(folder, whole):
     words = ["train", "c.yaml", "--run-dir", "run", "--quiet", "--resume"]
     for index, (name, places) in enumerate(SECONDS.items()):
@@ -140,7 +137,6 @@ def test_a_second_signal_ends_it_there_and_corrupts_nothing(folder, whole):
     assert signalling.temporary(folder) == []
 
 
-@pytest.mark.slow
 def test_a_signal_that_the_parent_ignores_stays_ignored(folder, whole):
     hits = [(BEFORE["reading the table"], INT), (MIDST, TERM), (JUDGING["importance"], HUP)]
     words = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
@@ -149,7 +145,6 @@ def test_a_signal_that_the_parent_ignores_stays_ignored(folder, whole):
     assert signalling.hashes(folder / "run") == whole[1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "place", "number"), alternating(PREDICTING, 1))
 def test_a_prediction_leaves_no_part_of_a_file(name, place, number, folder, whole):
     (folder / "old.csv").write_text("before")
@@ -162,7 +157,6 @@ def test_a_prediction_leaves_no_part_of_a_file(name, place, number, folder, whol
     assert (folder / "old.csv").read_text() == "before"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "place", "number"), alternating(EVALUATING))
 def test_an_evaluation_shows_nothing_half_done(name, place, number, folder, whole):
     done = command(

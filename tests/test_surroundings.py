@@ -21,13 +21,9 @@ from jaxnet.outputs import checkpoints
 from tests import signalling
 from tests.signalling import JUDGING, SAVING, Place, call_of, command
 
-pytestmark = pytest.mark.once
-
 MIDST = Place("jaxnet.training.fit:_Loop.steps", 9)  # some checkpoints are there
 RUN = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
 GO_ON = ["train", "--run-dir", "run", "--resume", "--quiet"]
-
-slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,6 @@ def goes_on(folder, whole, words=GO_ON):
 # --- full disks
 
 
-@slow
 @pytest.mark.parametrize(
     ("place", "size"),
     [(MIDST, 6_000), (SAVING["save, before the rename"], 3_000), (JUDGING["writing the model"], 9)],
@@ -88,7 +83,6 @@ def test_a_full_disk_fails_the_run_and_loses_nothing(place, size, folder, whole)
     goes_on(folder, whole, [*RUN, "--resume"])
 
 
-@slow
 def test_a_full_file_system(folder, whole, tmp_path_factory):
     disk = tmp_path_factory.mktemp("disk")
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(disk)]
@@ -129,7 +123,6 @@ def waits(process, folder):
     return process.poll() is None
 
 
-@slow
 @pytest.mark.parametrize(("count", "more"), [(8, []), (2, ["--resume"])])
 def test_of_runs_at_once_in_one_directory_one_wins(count, more, folder, whole):
     all_ = started(count, [*RUN, *more], folder, (MIDST, f"wait:{folder / 'go'}"))
@@ -149,7 +142,6 @@ def test_of_runs_at_once_in_one_directory_one_wins(count, more, folder, whole):
     assert events.count('"started"') == 1
 
 
-@slow
 def test_runs_at_once_without_a_directory_get_one_each(folder):
     words = ["train", "c.yaml", "--quiet", "--json", "report=false", "training.epochs=1"]
     all_ = started(8, words, folder)
@@ -207,7 +199,6 @@ def test_where_nothing_can_be_made(modest, folder):
     assert list(folder.rglob("closed/*")) == list(folder.rglob("runs/*")) == []
 
 
-@slow
 def test_checkpoints_that_cannot_be_written_any_more(modest, folder, whole):
     place = folder / "run/checkpoints"
     done = modest(RUN, (MIDST, f"close:{place}"))
@@ -217,7 +208,6 @@ def test_checkpoints_that_cannot_be_written_any_more(modest, folder, whole):
     goes_on(folder, whole)
 
 
-@slow
 def test_a_config_beside_which_nothing_can_be_written(modest, folder, whole):
     for name in ("c.yaml", "rows.csv"):
         (folder / name).chmod(0o444)
@@ -237,7 +227,6 @@ def test_a_config_beside_which_nothing_can_be_written(modest, folder, whole):
 # --- files that are not there
 
 
-@slow
 def test_data_that_is_gone_and_comes_back(folder, whole):
     command(RUN, (MIDST, signal.SIGTERM), cwd=folder)
     (folder / "rows.csv").rename(folder / "elsewhere.csv")
@@ -257,7 +246,6 @@ def test_a_file_where_the_checkpoints_belong(folder, whole):
     assert (folder / "run/checkpoints").read_text() == "mine"
 
 
-@slow
 @pytest.mark.parametrize("place", [MIDST, JUDGING["writing the model"]], ids=["training", "model"])
 def test_a_run_whose_directory_is_removed_ends(place, folder, whole):
     done = command(RUN, (place, f"remove:{folder / 'run'}"), cwd=folder)
@@ -281,7 +269,6 @@ def shell(line, folder, words, **variables):
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 
 
-@slow
 @pytest.mark.parametrize("closed", CLOSED)
 def test_streams_that_are_closed(closed, folder, whole):
     words = ["train", "c.yaml", "--run-dir", "run"]
@@ -306,7 +293,6 @@ def test_no_file_gets_the_number_of_a_closed_stream(closed, folder):
     assert subprocess.run(call, cwd=folder).returncode == 0
 
 
-@slow
 def test_readers_that_have_left(folder, whole):
     line = '{ "$@"; echo $? >code; } | head -c 0; { "$@" 2>&1; echo $? >>code; } | head -c 0'
     done = shell(line, folder, ["train", "c.yaml", "--resume", "--run-dir", "run"])
@@ -315,7 +301,6 @@ def test_readers_that_have_left(folder, whole):
     assert signalling.hashes(folder / "run") == whole[1]
 
 
-@slow
 def test_a_terminal_of_ascii(folder):
     ascii_ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     rows = (folder / "rows.csv").read_text().replace("height", "höhe")
@@ -339,7 +324,6 @@ def test_a_terminal_of_ascii(folder):
     says(done, 2, "data.train: Python cannot name this file", "set PYTHONUTF8=1")
 
 
-@slow
 def test_without_a_home_and_without_anything_in_the_environment(folder, whole):
     done = shell('env -i "$@"', folder, RUN)
     assert (done.code, done.err) == (0, "")

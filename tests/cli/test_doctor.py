@@ -26,6 +26,8 @@ def command(environment: dict[str, str], *words: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.both
+@pytest.mark.optimised
 def test_this_installation_is_sound(environment: dict[str, str]) -> None:
     done = command(environment, "--json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -91,6 +91,7 @@ def test_json_is_the_contract(found: list[Case], capsys: pytest.CaptureFixture[s
         }
 
 
+@pytest.mark.both
 def test_one_loss_is_really_checked(capsys: pytest.CaptureFixture[str]):
     assert main(["gradcheck", "--loss", "binary_cross_entropy", "--json"]) == 0
     out, err = capsys.readouterr()

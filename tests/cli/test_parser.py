@@ -5,6 +5,8 @@ import pytest
 from jaxnet.cli.main import build_parser
 from jaxnet.cli.parser import UsageError, parse, split_items
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(
     "words",

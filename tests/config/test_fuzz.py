@@ -19,8 +19,6 @@ from jaxnet.config.source import parse
 from jaxnet.errors import ConfigError
 from tests.config.config_mutations import TEXTS, Case, case, judge
 
-pytestmark = pytest.mark.once
-
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS, PARTS = 5_000, 2
 SOUND = Case(TEXTS[0].encode(), [], check_files=False)

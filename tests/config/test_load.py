@@ -9,6 +9,8 @@ import pytest
 from jaxnet.config import Config, load_config
 from jaxnet.errors import ConfigError, UserError
 
+pytestmark = pytest.mark.both
+
 BASE = {"task": "binary", "data": {"source": "breast_cancer"}}
 
 

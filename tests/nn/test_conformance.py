@@ -16,6 +16,8 @@ import pytest
 from jaxnet.nn import losses
 from tests.nn.rows import BARE, ROWS, SOFT, UNOPTIMISED, Row, close, name_of, same
 
+pytestmark = pytest.mark.both
+
 every_row = pytest.mark.parametrize("row", ROWS, ids=name_of)
 every_loss = pytest.mark.parametrize("row", [r for r in BARE if not r.soft], ids=name_of)
 # Second derivatives and the like: soft targets of the bare losses would add nothing to hard ones.
@@ -104,6 +106,7 @@ def columns(g, z):
     return g.reshape((-1,) + (1,) * (z.ndim - 1))
 
 
+@pytest.mark.optimised
 @every_row
 def test_value_alone_and_with_gradients_are_the_same_bits(row: Row):
     z, y = row.draw()
@@ -115,6 +118,7 @@ def test_value_alone_and_with_gradients_are_the_same_bits(row: Row):
         same(float32(row)[form]["value"], alone)
 
 
+@pytest.mark.optimised
 @every_loss
 def test_value_and_gradient_op_by_op_are_the_same_bits(row: Row):
     z, y = row.draw()
@@ -126,6 +130,7 @@ def test_value_and_gradient_op_by_op_are_the_same_bits(row: Row):
     same(pull(g)[0], row.loss.delta(z, y) * columns(g, z))
 
 
+@pytest.mark.optimised
 @every_row
 def test_gradients_are_delta_times_the_cotangent(row: Row):
     z, _ = row.draw()
@@ -175,6 +180,7 @@ def test_vmap_is_a_loop(row: Row):
         close(slopes[index], slope, 1e-12)
 
 
+@pytest.mark.optimised
 @with_numbers
 def test_gradients_in_options_are_those_of_autodiff(row: Row):
     closed, twin, plain = (float32(row)[form]["gradient"][1] for form in FORMS)
@@ -184,6 +190,7 @@ def test_gradients_in_options_are_those_of_autodiff(row: Row):
         close(twin[name], expected, 1e-6)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("row", SOFT, ids=name_of)
 def test_gradients_in_soft_targets_are_those_of_autodiff(row: Row):
     closed, twin, plain = (float32(row)[form]["gradient"][2] for form in FORMS)
@@ -230,6 +237,7 @@ def primitives(jaxpr) -> list[str]:
     return sorted(names)
 
 
+@pytest.mark.optimised
 @every_row
 def test_the_value_does_not_pay_for_the_gradient(row: Row):
     z, y = row.draw()

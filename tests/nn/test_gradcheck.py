@@ -14,8 +14,6 @@ from jaxnet.nn.activations import sigmoid, softplus
 from jaxnet.nn.gradcheck import Case, GradientError, Report
 from jaxnet.nn.losses import ELEMENTWISE, LOSSES, MULTICLASS, Loss, core
 
-pytestmark = pytest.mark.once
-
 KINDS = {"hard", "soft", "smoothed", "weighted"}
 FLOAT32 = {"hidden": (), "dtypes": [jnp.float32]}
 
@@ -30,6 +28,7 @@ def of(report: Report, **fields: Any) -> list[Case]:
     return [case for case in report.cases if all(getattr(case, k) == v for k, v in fields.items())]
 
 
+@pytest.mark.optimised
 def test_every_gradient_of_every_loss_is_within_its_limit(report: Report):
     report.require()
     for case in report.cases:
@@ -44,6 +43,7 @@ def test_every_gradient_of_every_loss_is_within_its_limit(report: Report):
         assert case.finite_differences <= 1e-7, case.title
 
 
+@pytest.mark.optimised
 def test_nothing_is_left_out(report: Report):
     assert {case.loss for case in report.cases} == set(LOSSES)
     squared = {case.activation for case in of(report, loss="squared_error")}
@@ -61,6 +61,7 @@ def test_nothing_is_left_out(report: Report):
     assert len({case.hidden for case in networks}) == len(networks) / 2 >= 6
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     "loss", ["binary_cross_entropy", "categorical_cross_entropy", "multilabel_cross_entropy"]
 )
@@ -69,12 +70,14 @@ def test_autodiff_of_the_usual_form_loses_everything(report: Report, loss: str):
     assert hard.autodiff > 0.99
 
 
+@pytest.mark.optimised
 def test_autodiff_of_the_squared_error_loses_everything_behind_a_sigmoid(report: Report):
     found = of(report, loss="squared_error", dtype="float32", targets="hard", scope="logits")
     lost = {case.activation: case.autodiff > 0.99 for case in found}
     assert lost == {"identity": False, "sigmoid": True, "tanh": True, "softmax": True}
 
 
+@pytest.mark.optimised
 def test_the_report_as_json_keeps_the_contract(report: Report):
     found = json.loads(report.to_json())
     assert found["ok"] is True

@@ -17,7 +17,10 @@ PER_CASE = pytest.mark.parametrize("case", CASES, ids=name_of)
 LIMIT = 2e-6
 # m, K, block: prime K, block > K, block in (K/2, K), m < block, no rows, one label, blocks of one
 REGIMES = [(7, 13, 5), (7, 13, 20), (9, 12, 8), (3, 23, 11), (0, 13, 5), (6, 1, 4), (4, 5, 1)]
-SHAPES = [(case, shape) for case in CASES for shape in (REGIMES if case in BARE else REGIMES[:1])]
+SHAPES = [
+    *(pytest.param(case, REGIMES[0], marks=pytest.mark.both) for case in CASES),
+    *((case, shape) for case in BARE for shape in REGIMES[1:]),
+]
 
 
 def run(function: Any, *at: Any) -> Any:

@@ -311,6 +311,7 @@ def test_tiles_keep_to_their_size():
             assert width == labels or width >= 512
 
 
+@pytest.mark.optimised
 def test_compiled_without_optimisation_it_is_the_same():
     """The tests compile with less optimisation than users do."""
     case = CASES[4]

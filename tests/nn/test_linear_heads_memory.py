@@ -4,8 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from jaxnet import linear_heads
+
+pytestmark = [pytest.mark.optimised, pytest.mark.both]
 
 
 def temp(function: Any, K: int, targets: Any, m: int = 2048, H: int = 128) -> float:

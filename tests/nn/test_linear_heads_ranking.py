@@ -14,8 +14,6 @@ from jaxnet.nn.linear_heads import ranking, tiles
 from tests.nn.rows import same
 from tests.nn.test_linear_heads import run
 
-pytestmark = pytest.mark.once  # mostly compiling
-
 H = 4
 # m, K, block, k: prime K, block > K, k > block, k = K, blocks of one, one label, no rows, groups
 REGIMES = [
@@ -113,6 +111,7 @@ def test_products_in_a_narrow_type():
     same(best.labels, lax.top_k(z + at[2][None, :], 5)[1])
 
 
+@pytest.mark.optimised
 def test_memory_does_not_grow_with_the_labels():
     def temp(K: int, function: Any) -> float:
         shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((1024, 64), (K, 64), (K,))]

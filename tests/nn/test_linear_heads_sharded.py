@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "nn" / "sharded_heads.py"
 
 
+@pytest.mark.both
 def test_eight_devices_compute_what_one_does(environment: dict[str, str]):
     """In a process of its own: the number of devices is fixed when JAX starts."""
     flags = "--xla_force_host_platform_device_count=8"

@@ -15,8 +15,6 @@ from tests.nn.heads import CASES, NARROW, Case, draw, name_of
 from tests.nn.rows import close, same
 from tests.nn.test_linear_heads import BARE, REGIMES, run
 
-pytestmark = pytest.mark.once  # mostly compiling
-
 SHAPES = [(case, shape) for case in CASES for shape in (REGIMES if case in BARE else REGIMES[:1])]
 
 
@@ -132,6 +130,8 @@ def test_narrow_weights_and_narrow_products(head: Any):
     assert 1e-4 < np.abs(rough - exact.parts[2]).max() / np.abs(exact.parts[2]).max() < 3e-2
 
 
+@pytest.mark.both
+@pytest.mark.optimised
 @pytest.mark.parametrize("head", [linear_heads.multilabel, linear_heads.categorical])
 def test_no_gradient_of_k_rows_and_no_copy_of_the_parts(head: Any):
     """Beyond the arguments, which are changed in place: a few tiles, whatever K is."""

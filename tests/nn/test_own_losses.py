@@ -18,8 +18,6 @@ from jaxnet.nn import backprop, losses, mlp
 from jaxnet.nn.losses import ELEMENTWISE, LOSSES, MULTICLASS, core
 from tests.nn.rows import close, same
 
-pytestmark = pytest.mark.once
-
 
 def logcosh(name: str = "logcosh") -> losses.Loss:
     """log cosh((z - y) / width), summed over the outputs."""
@@ -42,6 +40,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "LOSSES", MappingProxyType(copy))
 
 
+@pytest.mark.optimised
 def test_two_functions_make_a_loss_with_all_that_the_others_have():
     loss = logcosh()
     z, y = jnp.asarray([[0.5, -2.0], [3.0, 1.0]]), jnp.asarray([[0.0, 1.0], [1.0, 1.0]])

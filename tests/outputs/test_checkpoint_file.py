@@ -20,6 +20,8 @@ from jaxnet.files import write_atomic
 from jaxnet.outputs import checkpoint_file
 from jaxnet.outputs.checkpoint_file import Damaged, OtherFormat, decode, encode, read_facts, verify
 
+pytestmark = pytest.mark.both
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 ARRAYS = {

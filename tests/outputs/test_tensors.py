@@ -9,6 +9,8 @@ from safetensors.numpy import save
 
 from jaxnet.outputs import tensors
 
+pytestmark = pytest.mark.both
+
 DTYPES = [*"?bBhHiIlLqQefd", ml_dtypes.bfloat16]
 
 

@@ -45,6 +45,7 @@ def entry(folder: Path, name: str, *, cut: int | None = None, age: float = 0.0) 
     return path
 
 
+@pytest.mark.both
 def test_a_second_process_compiles_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     variables = environment | QUIET | {"XDG_CACHE_HOME": str(tmp_path)}
     folder, hits = run(variables)

@@ -14,6 +14,8 @@ from jaxnet.errors import UserError
 from jaxnet.training import determinism, threads
 from jaxnet.training.determinism import FLAG
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:

@@ -24,8 +24,6 @@ from tests.training.test_head_step import (
     with_head,
 )
 
-pytestmark = pytest.mark.once  # mostly compiling
-
 SGD = Optimizer("sgd")
 TASK = {"task": "multilabel", "activation": "sigmoid"}
 

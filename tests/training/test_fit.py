@@ -38,6 +38,7 @@ def test_an_epoch_sees_every_row_once_in_an_order_of_its_own():
     assert first.tolist() != epochs.order_of_rows(8, 0, ROWS, BATCH).tolist()
 
 
+@pytest.mark.both
 def test_a_fit_compiles_once_whatever_the_lengths_of_its_stretches(monkeypatch):
     chex.clear_trace_counter()
     run = jax.jit(chex.assert_max_traces(epochs.stretch(program()), 1), donate_argnums=0)
@@ -113,6 +114,7 @@ def test_the_lengths_of_stretches_change_no_bit(lengths):
     chex.assert_trees_all_equal(state, whole)
 
 
+@pytest.mark.both
 def test_an_epoch_is_the_plain_loop_of_optax():
     """Against a loop that anyone would write: batch after batch, the last one short."""
     chosen, data = program(), rows()
@@ -141,6 +143,7 @@ def test_an_epoch_is_the_plain_loop_of_optax():
     assert float(state.weight) == ROWS
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("loss", ["categorical_cross_entropy", "squared_error"])
 def test_the_three_engines_train_to_the_same_curve(loss):
     options = (("activation", "softmax"),) if loss == "squared_error" else ()

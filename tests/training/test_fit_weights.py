@@ -24,6 +24,7 @@ from tests.training.small_fits import (
 WEIGHTED = np.array([0, 1, 2, 1, 0.5] * 8, np.float32)[:ROWS]
 
 
+@pytest.mark.optimised
 def test_weights_of_one_are_no_weights():
     plain = train()
     ones = np.ones(ROWS, np.float32)

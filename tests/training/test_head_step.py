@@ -16,8 +16,6 @@ from jaxnet.training.epoch import Program
 from jaxnet.training.optimizer import SCALINGS, Optimizer, Schedule
 from jaxnet.training.state import Head, State
 
-pytestmark = pytest.mark.once  # mostly compiling
-
 N, D, H, K, BATCH = 22, 11, 6, 37, 4
 LOSS = "multilabel_cross_entropy"
 
@@ -216,6 +214,7 @@ def test_narrow_products_are_those_of_a_dense_head():
     agree(one, other, 2e-2)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("weights", ["float32", "bfloat16"])
 def test_stretches_of_any_length_give_the_same_bits(weights: str):
     optimizer, data = Optimizer("adamw", ema=0.9), drawn("bags")

@@ -25,8 +25,6 @@ from tests.training.test_head_step import (
     train,
 )
 
-pytestmark = pytest.mark.once  # mostly compiling
-
 
 def constant_gradient(
     steps: int, rate: float, weights: str = "bfloat16", *, seed: int = 3, first: int = 0
@@ -98,6 +96,7 @@ def temporary(labels: int, optimizer: Optimizer, weights: str = "float32") -> in
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     "optimizer",
     [Optimizer("adamw", ema=0.99), Optimizer("sgd"), Optimizer("lion")],
@@ -110,6 +109,7 @@ def test_neither_a_gradient_of_the_head_nor_its_logits_nor_a_copy(optimizer: Opt
     assert two - one < 2**20  # a vector of labels
 
 
+@pytest.mark.optimised
 def test_narrow_weights_have_one_narrow_copy():
     """XLA on CPU goes through words of 16 bits; widened, W would take 32 MiB, and at each block."""
     assert temporary(131_072, Optimizer("adamw"), "bfloat16") < (16 + 6) * 2**20

@@ -52,6 +52,7 @@ def begin(program: Program, sizes: tuple[int, ...], network: dict[str, Any]) -> 
     return states.begin(sizes, program.optimizer, rates, seed=0, **network)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(("loss", "sizes", "given", "more"), CASES)
 def test_the_estimate_is_near_what_is_compiled(
     loss: str, sizes: tuple[int, ...], given: dict[str, Any], more: dict[str, Any]
@@ -77,7 +78,7 @@ def test_the_estimate_is_near_what_is_compiled(
     assert 0.5 < (held + step) / in_all < 2
 
 
-@pytest.mark.once
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("name", "weights", "labels", "hidden", "batch"),
     [
@@ -120,6 +121,7 @@ def test_the_best_average_of_narrow_weights_is_not_narrow() -> None:
     assert narrow.best == narrow.average == wide.parameters > narrow.parameters
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("loss", "activation", "sizes", "network"),
     [

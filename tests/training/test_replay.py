@@ -16,8 +16,6 @@ from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.replay import next_batch, replay
 from jaxnet.training.replay_finding import advice
 
-pytestmark = pytest.mark.once
-
 ROWS, FEATURES, CLASSES, BATCH, SEED = 37, 5, 3, 8, 3
 STEPS = 5  # ceil(37 / 8)
 
@@ -70,6 +68,7 @@ def targets(x):
     return np.abs(x[:, :CLASSES])
 
 
+@pytest.mark.both
 @every_engine
 def test_an_input_that_overflows_the_first_layer_is_named_with_its_row(engine):
     x, y = rows()
@@ -349,6 +348,7 @@ def test_with_dropout_embeddings_and_rounded_products(precision):
     assert found.inputs[0][:2] == (20, 1)  # codes are no sizes
 
 
+@pytest.mark.both
 def test_operation_by_operation_the_step_is_the_same():
     x, y = rows()
     chosen = program(optimizer=Optimizer("adamw", clip_norm=0.5, ema=0.9))
@@ -365,6 +365,7 @@ def test_operation_by_operation_the_step_is_the_same():
         np.testing.assert_allclose(ours.array, theirs, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.both
 def test_a_call_is_looked_into_and_a_loop_is_one_operation():
     def calls(x):
         return jax.jit(lambda v: jax.lax.cond(v[0] > 0, jnp.log, jnp.sqrt, v))(x)

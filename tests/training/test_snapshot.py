@@ -91,6 +91,7 @@ def facts_of(fitted):
     }
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("task", TASKS)
 def test_from_every_step_on_the_bits_are_the_same(task, optimizer):
