@@ -10,7 +10,7 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxnet.data import sparse, sparse_blocks, sparse_entries
+from jaxnet.data import sparse, sparse_entries
 from jaxnet.data.sparse import SparseRows
 from jaxnet.errors import DataError
 
@@ -54,22 +54,6 @@ def test_rows_chosen_and_put_together(dense, chosen, start, stop):
         assert sparse.equal(sparse.take(one, range(len(one))), one)
 
 
-@given(matrices(), st.integers(0, 3), st.integers(0, 3))
-def test_blocks_give_the_product_with_a_matrix(dense, more, below):
-    rows, w = of(dense), np.random.default_rng(0).standard_normal((dense.shape[1], 3))
-    width = int(sparse.counts(rows).max(initial=0)) + more
-    indices, values = sparse_blocks.padded(rows, width, len(rows) + below)
-    assert indices.shape == values.shape == (len(rows) + below, width)
-    product = np.einsum("mp,mph->mh", values, w[indices])
-    np.testing.assert_allclose(product[: len(rows)], dense @ w, atol=1e-6)
-    assert not product[len(rows) :].any()
-    entries = sparse_blocks.flat(rows, len(rows.indices) + more * (len(rows) > 0))
-    assert (np.diff(entries.rows) >= 0).all()
-    summed = np.zeros((len(rows), 3))
-    np.add.at(summed, entries.rows, entries.values[:, None] * w[entries.indices])
-    np.testing.assert_allclose(summed, dense @ w, atol=1e-6)
-
-
 @given(matrices())
 def test_lengths_and_counts(dense):
     rows = of(dense)
@@ -93,21 +77,8 @@ def test_a_row_of_zeros_stays():
     assert sparse.of_length_one(rows).values.tolist() == [0, 1]
 
 
-def test_labels_as_a_block():
-    labels = sparse_entries.labels_of([[5, 2, 5], [], [0]], 6)
-    block = sparse_blocks.padded_labels(labels, 3, 4)
-    assert block.tolist() == [[2, 5, -1], [-1, -1, -1], [0, -1, -1], [-1, -1, -1]]
-    assert block.dtype == np.int32
-
-
 def test_what_does_not_fit_is_refused():
     rows = of(np.float32([[1, 2], [0, 3]]))
-    with pytest.raises(ValueError, match="2 rows of up to 2 entries do not fit into a block"):
-        sparse_blocks.padded(rows, 1)
-    with pytest.raises(ValueError, match="do not fit into a block of 1 by 2"):
-        sparse_blocks.padded(rows, m=1)
-    with pytest.raises(ValueError, match="3 entries of 2 rows do not fill 2 places"):
-        sparse_blocks.flat(rows, 2)
     with pytest.raises(ValueError, match="columns differ: 2, 3"):
         sparse.concatenate([rows, replace(rows, columns=3)])
     for chosen in ([2], [-1]):

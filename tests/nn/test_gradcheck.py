@@ -20,7 +20,7 @@ FLOAT32 = {"hidden": (), "dtypes": [jnp.float32]}
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    """The whole check, once."""
+    """The whole check, once; compiled as for a user it is among the README's commands."""
     return gradcheck.run()
 
 
@@ -28,7 +28,6 @@ def of(report: Report, **fields: Any) -> list[Case]:
     return [case for case in report.cases if all(getattr(case, k) == v for k, v in fields.items())]
 
 
-@pytest.mark.optimised
 def test_every_gradient_of_every_loss_is_within_its_limit(report: Report):
     report.require()
     for case in report.cases:
@@ -43,7 +42,6 @@ def test_every_gradient_of_every_loss_is_within_its_limit(report: Report):
         assert case.finite_differences <= 1e-7, case.title
 
 
-@pytest.mark.optimised
 def test_nothing_is_left_out(report: Report):
     assert {case.loss for case in report.cases} == set(LOSSES)
     squared = {case.activation for case in of(report, loss="squared_error")}
@@ -61,7 +59,6 @@ def test_nothing_is_left_out(report: Report):
     assert len({case.hidden for case in networks}) == len(networks) / 2 >= 6
 
 
-@pytest.mark.optimised
 @pytest.mark.parametrize(
     "loss", ["binary_cross_entropy", "categorical_cross_entropy", "multilabel_cross_entropy"]
 )
@@ -70,14 +67,12 @@ def test_autodiff_of_the_usual_form_loses_everything(report: Report, loss: str):
     assert hard.autodiff > 0.99
 
 
-@pytest.mark.optimised
 def test_autodiff_of_the_squared_error_loses_everything_behind_a_sigmoid(report: Report):
     found = of(report, loss="squared_error", dtype="float32", targets="hard", scope="logits")
     lost = {case.activation: case.autodiff > 0.99 for case in found}
     assert lost == {"identity": False, "sigmoid": True, "tanh": True, "softmax": True}
 
 
-@pytest.mark.optimised
 def test_the_report_as_json_keeps_the_contract(report: Report):
     found = json.loads(report.to_json())
     assert found["ok"] is True
