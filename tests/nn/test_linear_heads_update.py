@@ -15,7 +15,11 @@ from tests.nn.heads import CASES, NARROW, Case, draw, name_of
 from tests.nn.rows import close, same
 from tests.nn.test_linear_heads import BARE, REGIMES, run
 
-SHAPES = [(case, shape) for case in CASES for shape in (REGIMES if case in BARE else REGIMES[:1])]
+# One case of each head in every shape: how targets are read is the same as in test_linear_heads.py.
+EVERYWHERE = (CASES[0], CASES[4])
+SHAPES = [
+    (case, shape) for case in CASES for shape in (REGIMES if case in EVERYWHERE else REGIMES[:1])
+]
 
 
 def momentum(first: Any, parts: Any, gradients: Any) -> Any:

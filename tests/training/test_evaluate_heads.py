@@ -36,9 +36,15 @@ def measured(program, params, x, y, weights=None):
     return measurer(program, host(x), host(y), weights, **TASK)(params, lambda: None)
 
 
-@pytest.mark.parametrize("options", [(), (("class_weight", V), ("pos_weight", 3.0))])
-@pytest.mark.parametrize("kind", ["bags", "dense"])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("options", "kind", "weighted"),  # each with each of the others
+    [
+        ((), "bags", True),
+        ((), "dense", False),
+        ((("class_weight", V), ("pos_weight", 3.0)), "bags", False),
+        ((("class_weight", V), ("pos_weight", 3.0)), "dense", True),
+    ],
+)
 def test_measures_are_those_of_a_dense_head(kind, options, weighted, monkeypatch):
     monkeypatch.setattr(evaluate, "BLOCK", 8)  # three blocks, the last of them filled up
     data, now = drawn(kind), begun("linear_blocks", SGD, kind=kind)

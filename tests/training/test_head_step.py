@@ -158,12 +158,10 @@ def test_an_update_by_blocks_is_one_by_the_whole_gradient(optimizer: Optimizer, 
 V = tuple(np.linspace(0.5, 2.0, K).tolist())
 CASES = {
     "a block larger than K": {"block": 64},
-    "blocks chosen": {"block": None},
-    "dropout": {"dropout": 0.4},
-    "weights of positives": {"options": (("pos_weight", V),)},
-    "the mean of labels": {"options": (("labels", "mean"),)},
-    "another activation": {"activation": "selu"},
-    "ntk": {"parametrisation": "ntk"},
+    "blocks chosen, dropout, another activation": {
+        "block": None, "dropout": 0.4, "activation": "selu"},
+    "ntk, the mean of labels, weights of positives": {
+        "parametrisation": "ntk", "options": (("labels", "mean"), ("pos_weight", V))},
     "all": {"ema": 0.9, "dropout": 0.3, "input_dropout": 0.4, "label_smoothing": 0.05,
             "hidden": (H, 5), "weights": True, "schedule": Schedule("warmup_cosine", warmup=0.3),
             "options": (("class_weight", V), ("pos_weight", 3.0))},
