@@ -169,9 +169,9 @@ NN = (
     ),
     Mutant(
         "head_forgets_the_largest_of_a_later_block",
-        "Merging two blocks leaves out the largest logit of the second one.",
-        "one.others + (1 + two.others) * second",
-        "one.others + two.others * second",
+        "Merging two blocks takes the second one's sum without scaling it to the common largest.",
+        "merged = Seen(M, others[0] + others[1], one.own + two.own)",
+        "merged = Seen(M, others[0] + two.others, one.own + two.own)",
         ("test_against_float64", "test_values_and_gradients_are_those_of_the_dense_loss"),
         ("nn",),
     ),
@@ -221,8 +221,8 @@ NN = (
     Mutant(
         "rows_of_a_category_overwrite_each_other",
         "The gradient of an embedding keeps one row of each category.",
-        'found.append(jnp.zeros_like(table).at[code].add(part, mode="promise_in_bounds"))',
-        'found.append(jnp.zeros_like(table).at[code].set(part, mode="promise_in_bounds"))',
+        'found.append(start_of.at[code].add(part, mode="promise_in_bounds"))',
+        'found.append(start_of.at[code].set(part, mode="promise_in_bounds"))',
         ("test_the_engines_agree_and_with_autodiff_of_one_hot_products",),
         ("nn",),
     ),

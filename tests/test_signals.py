@@ -95,7 +95,6 @@ def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folde
     assert sum(event["event"] == "stopped" for event in events) == len(begun)
 
 
-@pytest.mark.slow
 def test_a_signal_while_the_report_is_drawn_finds_a_run_that_has_finished(folder, whole):
     train = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
     again = "to draw it: jaxnet report run"
