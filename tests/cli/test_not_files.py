@@ -17,7 +17,6 @@ import jaxnet
 from jaxnet.cli.main import main
 from tests import signalling
 
-
 RUN = ["config.resolved.yaml", "schema.json", "metrics.json", "metrics.jsonl", "events.jsonl"]
 RUN += ["status.json", "evaluation.json", "split.csv", "report.html", "model/model.json"]
 RUN += ["model/model.safetensors", "config.yaml", ".lock"]
