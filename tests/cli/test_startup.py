@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.both
 HEAVY = ("jax", "jaxlib", "numpy", "scipy", "sklearn", "matplotlib", "optax", "pyarrow", "rich")
 PROBE = """
 import sys
 from jaxnet.cli.main import main
 
-pytestmark = pytest.mark.both
 code = main(sys.argv[2:])
 loaded = [name for name in sys.argv[1].split(",") if name in sys.modules]
 print(code, ",".join(loaded), file=sys.__stderr__)

@@ -139,7 +139,15 @@ def test_a_run_that_had_finished_says_so_beside_its_results(
     assert json.loads(out)["validation"] == {"accuracy": 1.0}
 
 
-def test_results_as_a_table(calls: list[dict[str, Any]], config: Path, capsys: Streams) -> None:
+def test_results_as_a_table(
+    calls: list[dict[str, Any]], config: Path, capsys: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    assert main(["train", str(config)]) == 0
+    assert "report:" not in capsys.readouterr().out  # it could not be drawn
+    report = Path("runs/ä/report.html")
+    report.parent.mkdir(parents=True)
+    report.touch()
     assert main(["train", str(config)]) == 0
     out, err = capsys.readouterr()
     assert err == ""

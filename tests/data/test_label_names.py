@@ -60,7 +60,11 @@ def test_every_label_has_a_name_of_its_own(text, names, save):
         ("", "labels.txt", r"labels.txt: 0 names for 3 labels"),
         (b"a\n\xff\nb\n", "labels.txt", r"labels.txt: not UTF-8 text$"),
         (b"a\nb\nc\n", "labels.txt.gz", r"labels.txt.gz: cannot be read \(Not a gzipped file"),
-        (gzip.compress(b"a\nb\nc\n" * 99, mtime=0)[:-12], "labels.txt.gz", r"labels.txt.gz: cannot be read"),
+        (
+            gzip.compress(b"a\nb\nc\n" * 99, mtime=0)[:-12],
+            "labels.txt.gz",
+            r"labels.txt.gz: cannot be read",
+        ),
     ],
 )
 def test_what_is_refused(content, name, message, save):
