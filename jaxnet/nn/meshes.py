@@ -36,7 +36,7 @@ def axes_of(*trees: Any) -> frozenset[str]:
 def vary(tree: Any, axes: frozenset[str]) -> Any:
     """The arrays, varying along all of the axes."""
 
-    def one(array: Array) -> Array:
+    def one(array: Any) -> Any:
         missing = tuple(sorted(axes - axes_of(array)))
         return lax.pcast(array, missing, to="varying") if missing else array
 
