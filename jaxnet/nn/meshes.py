@@ -83,8 +83,8 @@ def first_divided(*arrays: Any) -> Axes:
 def spec(*dimensions: Axes) -> PartitionSpec:
     """How a result is divided; a mesh axis that an earlier dimension has is left out.
 
-    >>> spec("rows", None), spec("rows", "rows")
-    (PartitionSpec('rows', None), PartitionSpec('rows', None))
+    >>> spec("rows", None) == spec("rows", "rows") == PartitionSpec("rows", None)
+    True
     """
     used: set[str] = set()
     kept = []
