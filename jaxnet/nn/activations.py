@@ -29,18 +29,12 @@ FAR = 1e30  # in the place of an infinite z, where the limit of a product is 0
 class Activation(NamedTuple):
     """An elementwise activation: `f(z)` and `derivative(z)` = f'(z), both of the shape of z.
 
-    image: f returns nothing less than the first number, nothing greater than the second.
-    derivative_terms: the sum of the absolute values of the terms of f', against which its error
-    is measured where it changes sign; None: f' has one sign.
-
     >>> float(ACTIVATIONS["sigmoid"].derivative(jnp.float32(0.0)))
     0.25
     """
 
     f: Elementwise
     derivative: Elementwise
-    image: tuple[float, float] = (-math.inf, math.inf)
-    derivative_terms: Elementwise | None = None
 
 
 def _with_derivative(f: Elementwise, derivative: Elementwise) -> Elementwise:
@@ -205,15 +199,15 @@ identity = _with_derivative(_identity, jnp.ones_like)
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
         "identity": Activation(identity, jnp.ones_like),
-        "sigmoid": Activation(sigmoid, sigmoid_derivative, (0.0, 1.0)),
-        "tanh": Activation(tanh, tanh_derivative, (-1.0, 1.0)),
-        "relu": Activation(relu, relu_derivative, (0.0, math.inf)),
+        "sigmoid": Activation(sigmoid, sigmoid_derivative),
+        "tanh": Activation(tanh, tanh_derivative),
+        "relu": Activation(relu, relu_derivative),
         "leaky_relu": Activation(leaky_relu, leaky_relu_derivative),
-        "elu": Activation(elu, elu_derivative, (-1.0, math.inf)),
-        "selu": Activation(selu, selu_derivative, (-SELU_SCALE * SELU_ALPHA, math.inf)),
-        "gelu": Activation(gelu, gelu_derivative, (-0.17, math.inf), _gelu_derivative_terms),
-        "silu": Activation(silu, silu_derivative, (-0.279, math.inf), _silu_derivative_terms),
-        "softplus": Activation(softplus, sigmoid, (0.0, math.inf)),
+        "elu": Activation(elu, elu_derivative),
+        "selu": Activation(selu, selu_derivative),
+        "gelu": Activation(gelu, gelu_derivative),
+        "silu": Activation(silu, silu_derivative),
+        "softplus": Activation(softplus, sigmoid),
     }
 )
 
@@ -233,15 +227,26 @@ def find(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
-def image(name: str) -> tuple[float, float]:
-    """Least and greatest number of an output activation; of one that is not known, any number.
+# Bounds of what an output activation returns, of those that have any.
+IMAGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "sigmoid": (0.0, 1.0),
+        "softmax": (0.0, 1.0),
+        "tanh": (-1.0, 1.0),
+        "relu": (0.0, math.inf),
+        "softplus": (0.0, math.inf),
+        "elu": (-1.0, math.inf),
+        "selu": (-SELU_SCALE * SELU_ALPHA, math.inf),
+        "gelu": (-0.17, math.inf),
+        "silu": (-0.279, math.inf),
+    }
+)
 
-    >>> image("softmax"), image("tanh")
-    ((0, 1), (-1.0, 1.0))
-    """
-    if name == "softmax":
-        return 0.0, 1.0
-    return ACTIVATIONS[name].image if name in ACTIVATIONS else (-math.inf, math.inf)
+# Sums of the absolute values of the terms of f', of those f' that change sign: there no formula
+# can keep more digits than against this sum.
+DERIVATIVE_TERMS: Mapping[str, Elementwise] = MappingProxyType(
+    {"gelu": _gelu_derivative_terms, "silu": _silu_derivative_terms}
+)
 
 
 class Softmax(NamedTuple):

@@ -6,6 +6,7 @@ too, in both directions (`jax.custom_jvp`), and `loss.plain` is left to autodiff
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -19,7 +20,7 @@ from jaxtyping import Array, Float, Shaped
 
 from jaxnet.errors import LossPairError, UserError, did_you_mean
 from jaxnet.nn import meshes
-from jaxnet.nn.activations import image
+from jaxnet.nn.activations import IMAGES
 from jaxnet.nn.losses.layout import Layout, as_targets
 from jaxnet.nn.precision import wide_type
 
@@ -162,7 +163,7 @@ class Loss:
         if self.seed_of is None:
             raise UserError(f"{self.name} has no seed dJ/dA; pass seed= to losses.make")
         inputs = self.prepare(activations, targets, options)
-        lowest, highest = image(self.output_activation(**options))
+        lowest, highest = IMAGES.get(self.output_activation(**options), (-math.inf, math.inf))
         possible = (inputs.z >= lowest) & (inputs.z <= highest)
         return jnp.where(possible, _apply(self.seed_of, self, *inputs), jnp.nan)
 

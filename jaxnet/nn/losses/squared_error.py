@@ -9,6 +9,7 @@ from jaxtyping import Array
 from jaxnet.errors import UserError
 from jaxnet.nn.activations import (
     ACTIVATIONS,
+    DERIVATIVE_TERMS,
     sigmoid,
     softmax_jacobian_product,
     softmax_parts,
@@ -116,8 +117,8 @@ def _scale(
     if activation == "softmax":
         a = softmax_parts(z).a
         return a * (v + jnp.sum(v * a, axis=1, keepdims=True))
-    f = ACTIVATIONS[activation]
-    return v * jnp.abs((f.derivative_terms or f.derivative)(z))
+    terms = DERIVATIVE_TERMS.get(activation, ACTIVATIONS[activation].derivative)
+    return v * jnp.abs(terms(z))
 
 
 def _seed(
