@@ -1,9 +1,9 @@
 """What a linear head is: a dense loss and the rule that computes it by tiles, forward and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from jaxnet.nn.linear_heads.updating import Change, Updated, check_parts
 from jaxnet.nn.losses import Loss, reductions
 from jaxnet.nn.meshes import zeros
 from jaxnet.nn.precision import wide_type
+
+Option: TypeAlias = ArrayLike | Sequence[float] | None  # a number, or one for each class
 
 
 class Problem(NamedTuple):
@@ -102,9 +104,9 @@ class Head:
         block: int | None = None,
         class_axis: str | None = None,
         compute_dtype: Any = None,
-        class_weight: ArrayLike | None = None,
-        label_smoothing: ArrayLike | None = None,
-        pos_weight: ArrayLike | None = None,
+        class_weight: Option = None,
+        label_smoothing: Option = None,
+        pos_weight: Option = None,
         labels: str | None = None,
     ) -> Array:
         """Losses (m,), times their weights. The gradient recomputes the tiles."""
@@ -130,9 +132,9 @@ class Head:
         block: int | None = None,
         class_axis: str | None = None,
         compute_dtype: Any = None,
-        class_weight: ArrayLike | None = None,
-        label_smoothing: ArrayLike | None = None,
-        pos_weight: ArrayLike | None = None,
+        class_weight: Option = None,
+        label_smoothing: Option = None,
+        pos_weight: Option = None,
         labels: str | None = None,
     ) -> Array:
         """sum_i w_i L_i, a scalar. Where a head can, with its gradients from the same sweep."""
@@ -158,9 +160,9 @@ class Head:
         *,
         weights: ArrayLike | None = None,
         block: int | None = None,
-        class_weight: ArrayLike | None = None,
-        label_smoothing: ArrayLike | None = None,
-        pos_weight: ArrayLike | None = None,
+        class_weight: Option = None,
+        label_smoothing: Option = None,
+        pos_weight: Option = None,
         labels: str | None = None,
     ) -> Array:
         """The same losses by blocks of rows, for jvp, linearize, hessian and gradients in options.
@@ -193,9 +195,9 @@ class Head:
         block: int | None = None,
         class_axis: str | None = None,
         compute_dtype: Any = None,
-        class_weight: ArrayLike | None = None,
-        label_smoothing: ArrayLike | None = None,
-        pos_weight: ArrayLike | None = None,
+        class_weight: Option = None,
+        label_smoothing: Option = None,
+        pos_weight: Option = None,
         labels: str | None = None,
     ) -> Updated:
         """Losses and dX of sum_i w_i L_i, and W and b changed block by block by their gradient.
