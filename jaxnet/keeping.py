@@ -54,9 +54,10 @@ class Keeper:
         self._step = int(start.state.step)
         # Of a folder that lies elsewhere only what this process wrote is known to be the run's.
         linked = run.checkpoints.is_symlink()
-        self._names = set() if linked else records.checkpoint_names(run)
+        recorded = records.checkpoint_names(run)
+        self._names = set() if linked else set(recorded)
         same = self._is_the_same if linked else self._is_of_this_run
-        self._owner = Owner(self._names, same, removes=not linked)
+        self._owner = Owner(self._names, same, removes=not linked, recorded=recorded)
         self._best_name = ""
         self._best: int | None = None  # written anew when a run goes on: it may be damaged
 

@@ -133,7 +133,6 @@ def train(
     data = load_data(config)
     seconds = {"read": time.perf_counter() - reading}
     job = plan_job(config, data)
-    check_own_loss(config, job, data)
     calling.poll()
     names = {"name": config.name, "command": calling.command}
     with opening.taken(run_dir, resume=resume, **names) as (directory, remarks):
@@ -157,6 +156,7 @@ def _run(
     then = None if earlier is None else earlier.facts["machine"].get("settings")
     with settings.held(then), compilation_cache():
         remarks = [*remarks, *_prepared(directory, config, job, data, earlier, calling)]
+        check_own_loss(config, job, data)
         if not resume:
             run_directory.claim(directory)
         with recorded(directory, calling.command, earlier), _memory_in_words(config, job, data):

@@ -96,6 +96,27 @@ def spec(*dimensions: Axes) -> PartitionSpec:
     return PartitionSpec(*kept)
 
 
+def divide_alike(z: Array, y: Array) -> tuple[Array, Array]:
+    """Logits [..., K] and their targets, [..., K] or [...], divided over the same Explicit axes.
+
+    An operation of two arrays that are divided in different ways is refused by JAX. Where one of
+    them is whole it takes the division of the other; where they differ, the targets follow.
+    """
+    dimensions = range(z.ndim)
+    found = [divided(z, i) or (divided(y, i) if i < y.ndim else None) for i in dimensions]
+    if all(axes is None for axes in found):
+        return z, y
+    mesh = jax.typeof(z if any(divided(z, i) for i in dimensions) else y).sharding.mesh
+    of_z = spec(*found)
+
+    def placed(array: Array, wanted: PartitionSpec) -> Array:
+        if tuple(jax.typeof(array).sharding.spec) == tuple(wanted):
+            return array
+        return jax.sharding.reshard(array, NamedSharding(mesh, wanted))
+
+    return placed(z, of_z), placed(y, PartitionSpec(*tuple(of_z)[: y.ndim]))
+
+
 def specs_of(tree: Any) -> Any:
     """How each of the arrays is divided."""
     return jax.tree.map(lambda array: jax.typeof(array).sharding.spec, tree)

@@ -52,11 +52,14 @@ class Owner:
         is_same: whether the facts of a file are of this very run.
         removes: whether a file goes by its facts alone; in a folder that is a link to another
             place, several runs may have the same facts.
+        recorded: of the files that its records name wherever they lie: a damaged one of such a
+            name is written anew.
     """
 
     names: Container[str]
     is_same: Callable[[Mapping[str, Any]], bool]
     removes: bool = True
+    recorded: Container[str] = ()
 
     def may_remove(self, path: Path) -> bool:
         """An older file of the run."""
@@ -69,7 +72,7 @@ class Owner:
         try:
             return self.is_same(checkpoint_file.read_facts(path))
         except Damaged:
-            return False
+            return path.name in self.recorded
 
 
 class Survey(NamedTuple):

@@ -137,6 +137,13 @@ _STARTS_WITH = {"v": ("RLIMIT_AS", 1_500_000_000), "d": ("RLIMIT_DATA", 500_000_
 _FOR_A_CORE = 32_000_000
 
 
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # which macOS lacks
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def refuse_no_room_for_jax() -> None:
     """Refuse a limit of this process under which JAX would abort; before JAX is imported.
 
@@ -148,7 +155,7 @@ def refuse_no_room_for_jax() -> None:
     except ImportError:
         return
     for letter, (name, least) in _STARTS_WITH.items():
-        needed = least + _FOR_A_CORE * (os.cpu_count() or 1)
+        needed = least + _FOR_A_CORE * _cores()
         most, hard = resource.getrlimit(getattr(resource, name))
         if most != resource.RLIM_INFINITY and most < needed:
             fix = "unlimited" if hard == resource.RLIM_INFINITY else f"{needed // 1024 + 1}"

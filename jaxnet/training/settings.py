@@ -72,15 +72,19 @@ KEPT = (
 # Those that JAX sets for one thread alone; the others are the process's.
 _OF_A_THREAD: Mapping[str, Any] = MappingProxyType(
     {
-        "jax_default_prng_impl": jax.default_prng_impl,
-        "jax_threefry_partitionable": jax.threefry_partitionable,
-        "jax_enable_x64": jax.enable_x64,
-        "jax_allow_f16_reductions": jax.allow_f16_reductions,
-        "jax_disable_jit": jax.disable_jit,
-        "jax_debug_nans": jax.debug_nans,
-        "jax_debug_infs": jax.debug_infs,
-        "jax_softmax_custom_jvp": jax.softmax_custom_jvp,
-        "jax_default_matmul_precision": jax.default_matmul_precision,
+        name: getattr(jax, name.removeprefix("jax_"))
+        for name in (
+            "jax_default_prng_impl",
+            "jax_threefry_partitionable",
+            "jax_enable_x64",
+            "jax_allow_f16_reductions",
+            "jax_disable_jit",
+            "jax_debug_nans",
+            "jax_debug_infs",
+            "jax_softmax_custom_jvp",
+            "jax_default_matmul_precision",
+        )
+        if hasattr(jax, name.removeprefix("jax_"))  # they come and go
     }
 )
 

@@ -65,6 +65,22 @@ def on_meshes(kind: AxisType, chosen: list[Any]) -> None:
             jax.tree.map(lambda a, b: close(a, b, 2e-6), found, expected)
 
 
+def divided_in_part() -> None:
+    """Only the logits, or only the targets, divided over Explicit axes."""
+    mesh = jax.make_mesh((2, 4), ("rows", "classes"))
+    for name, y, options in cases()[::5]:
+        run = jax.jit(partial(mean_and_gradients, name, options), compiler_options=UNOPTIMISED)
+        expected = run(Z, y)
+        for of_z, of_y in (
+            (P("rows", None), P()),
+            (P(), P("rows", None)),
+            (P("rows"), P("classes")),
+        ):
+            with jax.set_mesh(mesh):
+                found = run(put(mesh, of_z, Z), put(mesh, of_y, y))
+            jax.tree.map(lambda a, b: close(a, b, 2e-6), found, expected)
+
+
 def in_shard_map(check: bool, chosen: list[Any]) -> None:
     """Rows of the logits divided; the options, and once the targets, whole on every device."""
     mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
@@ -102,6 +118,8 @@ if __name__ == "__main__":
     print("auto")
     on_meshes(AxisType.Explicit, everything)
     print("explicit")
+    divided_in_part()
+    print("in-part")
     in_shard_map(True, everything)
     print("checked")
     in_shard_map(False, few)

@@ -85,6 +85,9 @@ def test_a_copy_or_a_pickle_of_a_loss_is_the_loss(monkeypatch: pytest.MonkeyPatc
         assert pickle.loads(pickle.dumps(loss)) is loss
         assert copy.deepcopy({"loss": loss})["loss"] is loss
         assert copy.copy(loss) is loss
+        assert pickle.loads(pickle.dumps(loss.plain)) == loss.plain
+    with pytest.raises(UserError, match=r"pass it to losses\.register first"):
+        pickle.dumps(logcosh("nobody_knows"))
     text = pickle.dumps(core.LOSSES["mine"])
     monkeypatch.setattr(core, "LOSSES", MappingProxyType({}))
     with pytest.raises(UserError, match=r"pass it to losses\.register before you unpickle"):

@@ -24,6 +24,7 @@ def test_eight_devices_compute_what_one_does(environment: dict[str, str]):
     assert done.stdout.split() == [
         "auto",
         "explicit",
+        "in-part",
         "checked",
         "unchecked",
     ]

@@ -78,7 +78,7 @@ def test_they_are_right_however_large_the_logits_are(task: str, reach: float):
         assert {key: found[key] for key in told} == pytest.approx(told, rel=1e-9)
         assert len(told) > len(found) - 3
     elif reach >= 1000:
-        assert reach == 1000 or by_p["log_loss"] < 1e-2 * found["log_loss"]  # cut off at 708
+        assert reach == 1000 or by_p["log_loss"] < 0.1 * found["log_loss"]  # cut off at 708
         assert by_p["roc_auc"] < found["roc_auc"]
     same = {key: found[key] for key in ("accuracy", "brier", "ece", "f1", "mcc")}
     assert same == {key: by_p[key] for key in same}  # of what the rows are told

@@ -14,9 +14,8 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxnet.errors import UserError
 from jaxnet.nn.linear_heads.inputs import Arrays, check
-from jaxnet.nn.linear_heads.targets import as_labels
 from jaxnet.nn.linear_heads.tiles import Plan, Span, read, tile_bytes, tile_shape
-from jaxnet.nn.losses.layout import ShapeError, is_integer
+from jaxnet.nn.losses.layout import ShapeError, as_targets, is_integer
 from jaxnet.nn.meshes import automatic, axes_of, divided, first_divided, spec, vary, zeros
 
 LABELS = 8192  # of a tile: choosing is cheaper in long rows (scripts/bench_heads.py)
@@ -133,7 +132,7 @@ def ranks(
     arrays = _checked("ranks", x, W, b, block, compute_dtype)
     x, W, b, _ = arrays
     m, K = x.shape[0], W.shape[0]
-    y = as_labels(positives)
+    y = as_targets(positives)
     if y.ndim != 2 or y.shape[0] != m or not is_integer(y):
         raise ShapeError(
             f"ranks takes positives ({m}, P), integers filled up with -1; got {y.dtype} {y.shape}"

@@ -106,30 +106,13 @@ def _known(inside: Array, dtype: Any) -> Array:
     return jnp.where(inside, jnp.asarray(1, dtype), jnp.asarray(np.nan, dtype))
 
 
-def as_labels(targets: Any) -> Array:
-    """Targets as an array, integers of any width as int32: what lies beyond names no label.
-
-    JAX turns NumPy's int64 into int32 at the door of `jax.jit`, where 2^33 + 5 becomes 5 before
-    anything of ours can see it: check such labels before.
-
-    >>> as_labels(np.array([3, 2**33 + 5])).tolist()
-    [3, 2147483647]
-    """
-    y = as_targets(targets)
-    if not is_integer(y) or y.dtype == jnp.int32:
-        return y
-    ends, own = jnp.iinfo(jnp.int32), jnp.iinfo(y.dtype)
-    low, high = max(ends.min, int(own.min)), min(ends.max, int(own.max))
-    return jnp.clip(y, jnp.asarray(low, y.dtype), jnp.asarray(high, y.dtype)).astype(jnp.int32)
-
-
 def read_labels(targets: ArrayLike, m: int, K_here: int, axis: str | None, dtype: Any) -> Targets:
     """Integer labels (m,).
 
     Raises:
         ShapeError: anything else.
     """
-    y = as_labels(targets)
+    y = as_targets(targets)
     if y.shape != (m,) or not is_integer(y):
         raise ShapeError(
             f"linear_heads.categorical takes integer labels ({m},), one for each row of x; got "
@@ -148,7 +131,7 @@ def read_answers(targets: Any, m: int, K_here: int, axis: str | None, dtype: Any
         ShapeError: anything else.
     """
     named = isinstance(targets, Positives)
-    y = as_labels(targets.indices if named else targets)
+    y = as_targets(targets.indices if named else targets)
     if not named and y.shape == (m, K_here):
         _refuse_labels(targets, K_here)
         return Targets(y, None)

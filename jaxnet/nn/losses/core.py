@@ -8,7 +8,7 @@ too, in both directions (`jax.custom_jvp`), and `loss.plain` is left to autodiff
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from types import FunctionType, MappingProxyType, MethodType
 from typing import Any, NamedTuple, TypeAlias
@@ -96,7 +96,7 @@ class Loss:
         set_("__signature__", self._signature_of(Loss.__call__))
         for form in (Loss.forward_mode, Loss.plain, Loss.delta, Loss.seed, Loss.scale):
             shown = FunctionType(
-                form.__code__, form.__globals__, self.name, form.__defaults__, form.__closure__
+                form.__code__, form.__globals__, form.__name__, form.__defaults__, form.__closure__
             )
             shown.__doc__, shown.__qualname__ = form.__doc__, f"{self.name}.{form.__name__}"
             shown.__signature__ = self._signature_of(form, bound=False)  # type: ignore[attr-defined]
@@ -113,9 +113,11 @@ class Loss:
         return inspect.Signature(arguments[bound:] + spelled, return_annotation=Array)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if LOSSES.get(self.name) is self:
-            return _registered, (self.name,)
-        return Loss, tuple(getattr(self, one.name) for one in fields(self))
+        if LOSSES.get(self.name) is not self:
+            raise UserError(
+                f"{self.name}: a loss is pickled by its name; pass it to losses.register first"
+            )
+        return _registered, (self.name,)
 
     def __copy__(self) -> "Loss":
         return self
@@ -205,6 +207,7 @@ class Loss:
         arrays = {k: jnp.asarray(v, wide_type(z.dtype)) for k, v in numbers.items()}
         # The rule of a custom_vjp returns cotangents that vary as its arguments must, all alike.
         z, y, arrays = meshes.vary((z, y, arrays), meshes.axes_of(z, y, arrays))
+        z, y = meshes.divide_alike(z, y)
         return Inputs(z, y, words, arrays)
 
 
@@ -354,7 +357,15 @@ def make(
     """
     if not name.isidentifier():
         raise UserError(f"a loss's name must be a plain word, such as 'my_loss', not {name!r}")
-    known = inspect.signature(value).parameters
+    for option in options:
+        if not option.isidentifier() or option in ("logits", "targets"):
+            raise UserError(
+                f"{name}: an option's name must be a plain word of its own, not {option!r}"
+            )
+    try:
+        known: Mapping[str, inspect.Parameter] = inspect.signature(value).parameters
+    except (TypeError, ValueError):  # functions written in C have none
+        known = {}
     defaults = {
         option: None if known[option].default is inspect.Parameter.empty else known[option].default
         for option in options
