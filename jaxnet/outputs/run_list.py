@@ -125,7 +125,6 @@ def _described(run: RunDirectory) -> Listed:
     part, metrics = _headline(run, state, last)
     times = [_time(run, event) for event in events]
     begun = next((at for at, event in enumerate(events) if event.get("event") == "started"), None)
-    # Negative where the clock was set back, or a time is not the one that was written: not known.
     return Listed(
         run.path,
         state=state,

@@ -122,8 +122,8 @@ def is_known(flag: str = f"{FLAG}=true") -> bool:
 def facts() -> dict[str, Any]:
     """What must be equal for equal bits, for a checkpoint; starts JAX's backend.
 
-    >>> sorted(facts())[:3]
-    ['deterministic', 'device', 'driver']
+    >>> "device" in facts()
+    True
     """
     from jaxnet.training import settings
 
