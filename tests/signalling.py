@@ -86,16 +86,17 @@ JUDGING = {
     "after the last epoch": Place("jaxnet.judge:_parts"),
     "logits": Place("jaxnet.training.evaluate:_in_equal_blocks"),
     "importance": Place("jaxnet.training.importance:importance"),
-    "writing the model": Place("jaxnet.outputs.model_file:save"),
 }
-DRAWING = Place("jaxnet.outputs.report.scores:section_scores")  # the run has finished
+# From here on the run has finished, whatever becomes of its report.
+WRITING_THE_MODEL = Place("jaxnet.outputs.model_file:save")
+DRAWING = Place("jaxnet.outputs.report.scores:section_scores")
 PREDICTING = {
     "predict, loading": Place("jaxnet.inference.loading:load"),
     "predict, reading": Place("jaxnet.inference.pieces:ahead"),
     "predict, predicting": Place("jaxnet.inference.predicting:outputs"),
     "predict, writing": Place("jaxnet.outputs.predictions:_table"),
 }
-EVALUATING = {"evaluate": Place("jaxnet.inference.evaluating:outputs")}
+EVALUATING = {"evaluate": Place("jaxnet.inference.best:outputs")}
 
 
 class Ended(NamedTuple):

@@ -24,6 +24,7 @@ from tests.signalling import (
     READYING,
     SAVING,
     TRAINING,
+    WRITING_THE_MODEL,
     Place,
     command,
 )
@@ -95,11 +96,13 @@ def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folde
     assert sum(event["event"] == "stopped" for event in events) == len(begun)
 
 
-def test_a_signal_while_the_report_is_drawn_finds_a_run_that_has_finished(folder, whole):
+def test_a_signal_from_the_writing_of_the_model_on_finds_a_run_that_has_finished(folder, whole):
     train = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
     again = "to draw it: jaxnet report run"
-    for number, words in ((TERM, train), (INT, [*train, "--resume"])):
-        done = command(words, (DRAWING, number), cwd=folder)
+    resume = [*train, "--resume"]
+    phases = ((WRITING_THE_MODEL, TERM, train), (DRAWING, TERM, resume), (DRAWING, INT, resume))
+    for place, number, words in phases:
+        done = command(words, (place, number), cwd=folder)
         assert (done.code, done.sent) == (0, 1)
         said = f"run: the run has finished, without a report (signal {int(number)}); {again}"
         assert said in done.err
