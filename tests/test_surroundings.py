@@ -19,7 +19,7 @@ from jaxnet.cli.main import main
 from jaxnet.errors import RunDirectoryError
 from jaxnet.outputs import checkpoints
 from tests import signalling
-from tests.signalling import JUDGING, SAVING, Place, call_of, command
+from tests.signalling import SAVING, WRITING_THE_MODEL, Place, call_of, command
 
 MIDST = Place("jaxnet.training.fit:_Loop.steps", 9)  # some checkpoints are there
 RUN = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
@@ -70,7 +70,7 @@ def goes_on(folder, whole, words=GO_ON):
 
 @pytest.mark.parametrize(
     ("place", "size"),
-    [(MIDST, 6_000), (SAVING["save, before the rename"], 3_000), (JUDGING["writing the model"], 9)],
+    [(MIDST, 6_000), (SAVING["save, before the rename"], 3_000), (WRITING_THE_MODEL, 9)],
     ids=["training", "saving", "model"],
 )
 def test_a_full_disk_fails_the_run_and_loses_nothing(place, size, folder, whole):
@@ -246,7 +246,7 @@ def test_a_file_where_the_checkpoints_belong(folder, whole):
     assert (folder / "run/checkpoints").read_text() == "mine"
 
 
-@pytest.mark.parametrize("place", [MIDST, JUDGING["writing the model"]], ids=["training", "model"])
+@pytest.mark.parametrize("place", [MIDST, WRITING_THE_MODEL], ids=["training", "model"])
 def test_a_run_whose_directory_is_removed_ends(place, folder, whole):
     done = command(RUN, (place, f"remove:{folder / 'run'}"), cwd=folder)
     says(done, 1, "was removed or replaced while the run was under way", "--run-dir DIR")

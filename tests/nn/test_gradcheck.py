@@ -156,6 +156,21 @@ def test_a_delta_that_loses_digits_is_found_although_it_is_the_derivative():
     assert "write delta without the subtraction that loses them" in message
 
 
+def test_a_delta_that_loses_its_last_digits_is_beyond_the_limit():
+    # 14 bits in float32, 3e-5; in float64 nothing is lost that finite differences see.
+    right = make("exact")
+
+    def delta(z, y):
+        found = right.delta_of(z, y)
+        return found if z.dtype == np.float64 else jax.lax.reduce_precision(found, 8, 14)
+
+    message, found = failures(make("rounded", delta=delta))
+    hard = of(found, targets="hard", scope="logits")[0]
+    assert 2e-6 < hard.closed_form < 1e-3
+    assert hard.finite_differences < 1e-6
+    assert "limit 2e-06" in message
+
+
 def test_a_delta_that_is_not_a_number_is_all_lost():
     right = make("finite")
     wrong = make("not_finite", delta=lambda z, y: jnp.where(z == 0, jnp.nan, right.delta_of(z, y)))

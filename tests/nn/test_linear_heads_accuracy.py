@@ -170,3 +170,19 @@ def test_signatures_name_the_options():
         parameters = inspect.signature(function).parameters
         assert options <= parameters.keys()
         assert all(p.kind != p.VAR_KEYWORD for p in parameters.values())
+
+
+@pytest.mark.parametrize("name", ["categorical", "multilabel"])
+def test_logits_of_bfloat16_products_are_float32(name: str):
+    """The factors are rounded, their products are not: a logit rounded too is off by 4e-3."""
+    rng = np.random.default_rng(2)
+    x, W = (rng.normal(size=size).astype(jnp.bfloat16) for size in ((8, 64), (K, 64)))
+    b = np.zeros(K, np.float32)
+    y = rng.integers(0, K, 8) if name == "categorical" else rng.integers(0, 2, (8, K))
+    z = x.astype(np.float64) @ W.astype(np.float64).T
+    if name == "categorical":
+        expected = np.log(np.exp(z).sum(axis=1)) - z[np.arange(8), y]
+    else:
+        expected = np.logaddexp(0, np.where(y == 1, -z, z)).sum(axis=1)
+    found = jax.jit(getattr(linear_heads, name))(x, W, b, y.astype(np.int32))
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-5)
