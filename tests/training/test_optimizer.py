@@ -156,3 +156,16 @@ def test_a_warm_up_starts_with_its_first_step():
     np.testing.assert_allclose(got, [0.25, 0.5, 0.75, 1.0, 1.0], rtol=1e-6)
     short = Schedule("warmup_cosine", warmup=0.05)  # shorter than one step
     assert float(factor(short, jnp.float32(0), step=step)) == 1.0
+
+
+def test_the_average_follows_closely_at_first():
+    """Decay min(ema, (1 + t) / (10 + t)) at update t: the first parameters are soon forgotten."""
+    optimizer = Optimizer("sgd", ema=0.9)
+    average, expected = jnp.float32(1.0), 1.0
+    for t, value in enumerate([3.0, -2.0, 5.0], start=1):
+        average = optimizers.follow(optimizer, average, jnp.float32(value), jnp.int32(t), FINITE)
+        decay = (1 + t) / (10 + t)
+        expected = decay * expected + (1 - decay) * value
+        np.testing.assert_allclose(average, expected, rtol=1e-6)
+    late = optimizers.follow(optimizer, jnp.float32(1.0), jnp.float32(0.0), jnp.int32(1000), FINITE)
+    np.testing.assert_allclose(late, 0.9, rtol=1e-6)
