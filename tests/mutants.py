@@ -783,7 +783,7 @@ INFERENCE = (
         "A model is used with a schema that it was not trained with.",
         "_need(saved.schema in (None, records.digest(schema))",
         "_need(saved.schema is None or len(records.digest(schema)) > 0",
-        ("test_a_model_and_a_schema_of_two_runs",),
+        ("test_a_schema_that_was_changed_in_a_way_that_still_fits",),
         ("inference",),
     ),
 )
@@ -859,7 +859,7 @@ RUNS = (
         "Only the columns are compared on a resume: changed cells are taken without a word.",
         'for kind in ("schema", "data"):',
         'for kind in ("schema",):',
-        ("test_other_data_is_refused",),
+        ("test_rows_of_another_order_are_refused",),
         (".",),
     ),
     Mutant(

@@ -209,6 +209,28 @@ def test_other_data_is_refused(changed, text, tmp_path, monkeypatch):
     jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False, **{"data.train": "b.csv"})
 
 
+def test_rows_of_another_order_are_refused(tmp_path):
+    """Columns, counts and statistics are the same: the rows alone tell."""
+    table(tmp_path / "a.csv")
+    table(tmp_path / "b.csv", seed=1)
+    config = {
+        "task": "binary",
+        "data": {
+            "train": str(tmp_path / "a.csv"),
+            "validation": str(tmp_path / "b.csv"),
+            "target": "income",
+        },
+        "model": {"hidden": [4]},
+        "training": {"epochs": 3},
+        "report": False,
+    }
+    stopped(config, tmp_path / "run", 4)
+    header, first, second, *rest = (tmp_path / "a.csv").read_text().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([header, second, first, *rest]) + "\n")
+    with pytest.raises(CheckpointError, match="other values"):
+        jaxnet.train(run_dir=tmp_path / "run", resume=True, progress=False)
+
+
 def test_a_finished_run_needs_its_rows_no_more_and_another_one_says_what_is_gone(tmp_path):
     table(tmp_path / "a.csv")
     config = {

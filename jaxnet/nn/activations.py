@@ -139,9 +139,14 @@ def _normal_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
     return lax.erfc(-z * 0.7071067811865476) / 2
 
 
+def _far(z: Float[Array, "..."]) -> float:
+    """FAR, or the largest number of z's dtype where that is less."""
+    return min(FAR, float(jnp.finfo(z.dtype).max))
+
+
 def _gelu(z: Float[Array, "..."]) -> Float[Array, "..."]:
     """z Phi(z), the exact form (Hendrycks and Gimpel 2016), not its tanh approximation."""
-    return jnp.maximum(z, -FAR) * _normal_cdf(z)
+    return jnp.maximum(z, -_far(z)) * _normal_cdf(z)
 
 
 def gelu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -150,16 +155,16 @@ def gelu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
     >>> gelu_derivative(jnp.array([0.0, 5.0])).round(3).tolist()
     [0.5, 1.0]
     """
-    return _normal_cdf(z) + jnp.clip(z, -FAR, FAR) * _normal_density(z)
+    return _normal_cdf(z) + jnp.clip(z, -_far(z), _far(z)) * _normal_density(z)
 
 
 def _gelu_derivative_terms(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return _normal_cdf(z) + jnp.abs(jnp.clip(z, -FAR, FAR)) * _normal_density(z)
+    return _normal_cdf(z) + jnp.abs(jnp.clip(z, -_far(z), _far(z))) * _normal_density(z)
 
 
 def _silu(z: Float[Array, "..."]) -> Float[Array, "..."]:
     """z sigma(z), also called swish."""
-    return jnp.maximum(z, -FAR) * sigmoid(z)
+    return jnp.maximum(z, -_far(z)) * sigmoid(z)
 
 
 def silu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -168,11 +173,11 @@ def silu_derivative(z: Float[Array, "..."]) -> Float[Array, "..."]:
     >>> float(silu_derivative(jnp.float32(0.0)))
     0.5
     """
-    return sigmoid(z) * (1 + jnp.clip(z, -FAR, FAR) * sigmoid(-z))
+    return sigmoid(z) * (1 + jnp.clip(z, -_far(z), _far(z)) * sigmoid(-z))
 
 
 def _silu_derivative_terms(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return sigmoid(z) * (1 + jnp.abs(jnp.clip(z, -FAR, FAR)) * sigmoid(-z))
+    return sigmoid(z) * (1 + jnp.abs(jnp.clip(z, -_far(z), _far(z))) * sigmoid(-z))
 
 
 def _softplus(z: Float[Array, "..."]) -> Float[Array, "..."]:

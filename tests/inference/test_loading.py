@@ -125,6 +125,13 @@ def test_a_model_and_a_schema_of_two_runs(fresh: Path, run: Path) -> None:
         jaxnet.load(fresh)
 
 
+def test_a_schema_that_was_changed_in_a_way_that_still_fits(fresh: Path) -> None:
+    names = json.loads((fresh / "schema.json").read_text())["class_names"]
+    edit(fresh / "schema.json", class_names=names[::-1])
+    with pytest.raises(RunDirectoryError, match="not the one that the model had"):
+        jaxnet.load(fresh)
+
+
 @pytest.mark.parametrize("status", ['{"state": "running"}', '{"state": "failed"}'])
 def test_a_run_without_a_model(fresh: Path, status: str) -> None:
     (fresh / "model" / model_file.DESCRIPTION).unlink()
