@@ -60,22 +60,20 @@ def judge(
         scaling = calibrate(config, job, logits["validation"], y_val)
     temperature = scaling.temperature if scaling is not None else 1.0
     with at_once(poll):
-        found = {part: outputs(job, z, temperature) for part, z in logits.items()}
-        decision = decide(config, found["validation"].p, y_val)
-        summaries = {
-            part: evaluation.summarise(
+        decision = decide(config, outputs(job, logits["validation"], temperature).p, y_val)
+        summaries = {}
+        for part, (_, y) in parts.items():  # one after another: float64 of every row is dear
+            found = outputs(job, logits[part], temperature)
+            summaries[part] = evaluation.summarise(
                 job.task.name,
-                found[part].p,
+                found.p,
                 y,
-                logits=found[part].logits,
+                logits=found.logits,
                 thresholds=decision.thresholds,
                 names=data.schema["class_names"],
                 with_curves=part != "train",
             )
-            for part, (_, y) in parts.items()
-        }
-        for part, (_, y) in parts.items():
-            judge_best.add_propensities(summaries[part], found[part].ranking, y, data.schema)
+            judge_best.add_propensities(summaries[part], found.ranking, y, data.schema)
         changed = {
             part: before_after(job.task.name, logits[part], y, temperature)
             for part, (_, y) in parts.items()

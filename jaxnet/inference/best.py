@@ -11,7 +11,7 @@ from jaxnet.data import sparse, sparse_entries
 from jaxnet.data.sparse import SparseLabels, SparseRows
 from jaxnet.errors import UserError
 from jaxnet.nn.bags import Bags
-from jaxnet.training import best_labels, evaluate, head_step
+from jaxnet.training import best_labels, evaluate, head_step, settings
 from jaxnet.training.best_labels import BEST
 from jaxnet.training.calibration import soften
 from jaxnet.training.epoch import network_options
@@ -122,6 +122,7 @@ def network_of(model: Model) -> dict[str, Any]:
     return network_options(said["activation"], said["parametrisation"], said["precision"])
 
 
+@settings.held()
 def logits(model: Model, x: Any, poll: Callable[[], None] = lambda: None) -> np.ndarray:
     """Logits of all outputs of encoded rows as the network gives them, (n, outputs) float32."""
     params = model.params
@@ -132,12 +133,14 @@ def logits(model: Model, x: Any, poll: Callable[[], None] = lambda: None) -> np.
     return evaluate.logits(params, inputs(x), network=network_of(model), poll=poll)[: len(x)]
 
 
+@settings.held()
 def outputs(model: Model, z: np.ndarray) -> evaluate.Outputs:
     """What `logits` say by the model's temperature: calibrated logits and probabilities."""
     activation = model.description["output_activation"]
     return evaluate.outputs_of(model.task, z, activation, model.temperature)
 
 
+@settings.held()
 def best_of_head(
     model: Model, x: Any, poll: Callable[[], None] = lambda: None
 ) -> tuple[np.ndarray, np.ndarray]:

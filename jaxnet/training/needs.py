@@ -42,6 +42,7 @@ _PER_OUTPUT: Mapping[str, float] = MappingProxyType(
 _PER_OTHER_OUTPUT = 12.0
 # Their updates are made in place; the others keep a second copy of the gradients, as clipping does.
 _IN_PLACE = frozenset(("sgd", "adam", "adamw"))
+_JUDGED = 85  # bytes an output while a part is judged: p, float64 logits, and sorting them
 _COPIES = 1  # of a checkpoint: on its way from an accelerator to a file, and from a file to any
 
 
@@ -199,11 +200,11 @@ def _logits(program: Program, rows: int, outputs: int) -> int:
 
 def _predictions(program: Program, outputs: int, rows: int, validation: int, others: int) -> int:
     """Bytes of what the rows are judged by at the end."""
-    others += validation
     if program.head == "linear_blocks":  # label, logit, probability and hit of the best
-        of_rows = 17 * (min(rows, MOST_TRAIN) + others)
+        of_rows = 17 * (min(rows, MOST_TRAIN) + validation + others)
         return min(BEST, outputs) * (of_rows + 8 * validation)  # sorted for the threshold
-    return outputs * (12 * (rows + others) + 16 * rows)
+    logits = _FLOAT * outputs * (rows + validation + others)
+    return logits + _JUDGED * outputs * max(rows, validation, others)
 
 
 def count(tree: Any) -> int:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas
 import polars
@@ -107,3 +108,11 @@ def test_an_array_comes_in_the_order_of_training(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.predict(table.x), model.classes[p.argmax(axis=1)])
     with pytest.raises(DataError, match="expected 64 columns"):
         model.predict_proba(table.x[:, :3])
+
+
+def test_settings_of_jax_change_no_prediction(model: Model, rows: Path) -> None:
+    frame = frame_of(rows)
+    expected = quiet(model, frame)
+    with jax.disable_jit(), jax.enable_x64(True):
+        np.testing.assert_array_equal(quiet(model, frame), expected)
+        assert jax.config.jax_disable_jit

@@ -13,7 +13,7 @@ from jaxnet.nn.bags import Bags
 from jaxnet.nn.linear_heads import Sets
 from jaxnet.outputs import checkpoint_file
 from jaxnet.training import epoch as epochs
-from jaxnet.training import evaluate
+from jaxnet.training import evaluate, evaluation
 from jaxnet.training import state as states
 from jaxnet.training.epoch import Program
 from jaxnet.training.needs import DEVICE, HOST, Needs, RowBytes, at_peak, count, estimate
@@ -213,3 +213,24 @@ def test_parts_of_different_moments_are_not_added_up() -> None:
 
 def test_scalars_and_vectors_count_too() -> None:
     assert count((np.float32(1), np.zeros(3, np.int8))) == 7
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs"), [(BINARY, 1), (CLASSES, 3), (CLASSES, 40), (LABELS, 40)]
+)
+def test_what_judging_takes_is_near_what_is_measured(loss: str, outputs: int) -> None:
+    task, rows, rng = TASKS[loss], 40_000 // outputs, np.random.default_rng(0)
+    z = rng.normal(size=(rows, outputs)).astype(np.float32)
+    y = rng.integers(outputs, size=rows) if loss == CLASSES else (z > rng.normal(size=z.shape))
+    y = y[:, 0] if loss == BINARY else y
+    activation = "softmax" if loss == CLASSES else "sigmoid"
+    thresholds = {BINARY: 0.5, CLASSES: None, LABELS: (0.5,) * outputs}[loss]
+    tracemalloc.start()
+    try:
+        found = evaluate.outputs_of(task, z, activation)
+        evaluation.summarise(task, found.p, y, logits=found.logits, thresholds=thresholds)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    needs = estimate(Program(loss), (4, outputs), task=task, rows=rows)
+    assert 0.6 < needs.predictions / (peak + z.nbytes) < 1.6

@@ -63,7 +63,7 @@ def gather(
         if logits is not None:
             columns = against_the_rest(logits)
         counts = counting.of_classes(y, decided, p.shape[1])
-        areas = _areas(cuts(column, y == k) for k, column in enumerate(columns.T.copy()))
+        areas = _areas(cuts(column, y == k) for k, column in enumerate(columns.T))
         return Facts(task, p, y, decided, ranking, columns, loss, counts, *areas, None, bins)
     y, decided = y.astype(bool), decided.astype(bool)
     pooled = cuts(ranking.ravel(), y.ravel())
@@ -71,7 +71,7 @@ def gather(
         counts, areas = counting.of_labels(y[:, None], decided[:, None]), _areas([pooled])
     else:
         counts = counting.of_labels(y, decided)
-        areas = _areas(cuts(*column) for column in zip(columns.T.copy(), y.T.copy(), strict=True))
+        areas = _areas(cuts(*column) for column in zip(columns.T, y.T, strict=True))
     return Facts(task, p, y, decided, ranking, columns, loss, counts, *areas, pooled, bins)
 
 
