@@ -65,6 +65,7 @@ def check_delta(loss: Loss, options: Mapping[str, Any], y: np.ndarray, outputs: 
     if outputs > DIRECTIONS:
         along = rng.choice([-1.0, 1.0], (DIRECTIONS, *z.shape))
     batch = Batch(z, np.asarray(y), np.ones(len(y), np.float32), numbers)
+    _check_shapes(pair, batch)
     with jax.enable_x64(True):
         found = jax.tree.map(np.asarray, _slopes(pair, *widen((batch, along))))
     said, by_autodiff, by_differences, doubt, size = (part.astype(np.float64) for part in found)
@@ -93,6 +94,26 @@ def check_delta(loss: Loss, options: Mapping[str, Any], y: np.ndarray, outputs: 
         f"Nothing was trained. Every gradient of it in numbers: jaxnet.gradcheck.check(loss); to "
         f"train by autodiff of the value: loss.gradient=autodiff"
     )
+
+
+def _check_shapes(pair: Pair, batch: Batch) -> None:
+    """Raises UserError: value or delta gives another shape, or raises an error itself."""
+    loss, (rows, outputs) = pair.loss, batch.z.shape
+    at = f"at logits of shape ({rows}, {outputs}) and targets of shape {batch.y.shape}"
+    options = arguments(pair, batch)
+    wanted = {"value": (loss.plain, (rows,)), "delta": (loss.delta, (rows, outputs))}
+    for name, (function, shape) in wanted.items():
+        try:
+            found = jax.eval_shape(partial(function, **options), batch.z, batch.y)
+        except Exception as error:
+            raise UserError(
+                f"loss {loss.name}: {name} raises {type(error).__name__} {at}: {error}"
+            ) from error
+        if np.shape(found) != shape:
+            raise UserError(
+                f"loss {loss.name}: {name} gives the shape {np.shape(found)} {at}; it must be "
+                f"{shape}: " + ("a number a row" if name == "value" else "a number a logit")
+            )
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=UNOPTIMISED)

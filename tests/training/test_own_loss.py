@@ -99,3 +99,17 @@ def test_losses_of_many_classes_are_looked_at_along_directions():
 @pytest.mark.parametrize("name", ["binary_cross_entropy", "focal", "squared_error"])
 def test_the_losses_of_the_package_would_pass(name):
     check_delta(LOSSES[name], {}, Y[:, :1], 1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"value": lambda z, y: jnp.sum(z - y)}, r"value gives the shape \(\) .* must be \(16,\)"),
+        ({"value": lambda z, y: z - y}, r"value gives the shape \(16, 3\) .* a number a row"),
+        ({"delta": lambda z, y: jnp.sum(z - y, axis=1)}, r"delta gives .* a number a logit"),
+        ({"value": lambda z, y: jnp.dot(z, y)}, r"value raises TypeError at logits of .*dot"),
+    ],
+)
+def test_shapes_and_errors_of_it_are_told_by_its_name(parts, said):
+    with pytest.raises(UserError, match=f"^loss brier: {said}"):
+        check_delta(brier(**parts), {}, Y, 3)
