@@ -19,11 +19,11 @@ from tests.killing import Figures
 @pytest.mark.parametrize("task", CONFIGS)
 def test_killed_again_and_again_a_run_leaves_the_same(task: str, tmp_path: Path) -> None:
     case = prepare(task, tmp_path / task)
-    done = killing.campaign(case, kills=10, in_saves=3, seed="0")
+    done = killing.campaign(case, kills=3, in_saves=1, seed="0")
     assert done.wrong == ()
-    assert done.kills >= 10
-    assert done.in_saves >= 3
-    assert done.resumed >= 3
+    assert done.kills >= 3
+    assert done.in_saves >= 1
+    assert done.resumed >= 1
     assert done.runs >= 1
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests import pages
 
 README = pages.ROOT / "README.md"
-CHECKED_ELSEWHERE = ("scripts/test",)
+# By all tests together; in tests/nn/test_gradcheck.py.
+CHECKED_ELSEWHERE = ("scripts/test", ".venv/bin/jaxnet gradcheck")
 
 
 @pytest.mark.optimised
