@@ -32,10 +32,9 @@ from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.printable import shell_word
 from jaxnet.recording import Metrics, recorded, tell_end, write_beginning, write_end
 from jaxnet.resume import Earlier
-from jaxnet.training import determinism, memory, settings, threads
+from jaxnet.training import determinism, memory, selfcheck, settings, threads
 from jaxnet.training.compilation_cache import compilation_cache
 from jaxnet.training.fit import Fitted
-from jaxnet.training.selfcheck import selfcheck
 from jaxnet.training.snapshot import Snapshot, beginning
 from jaxnet.watching import Remark, first_lines, watching
 
@@ -265,7 +264,7 @@ def _ready(
         with suppress(UserError) if not calling.deterministic else nullcontext():
             # Of a run that goes on without being asked again the difference is told below.
             yield Remark("note", determinism.ask())
-    yield from (Remark("warning", doubt) for doubt in selfcheck())
+    yield from (Remark("warning", doubt) for doubt in selfcheck.once())
     memory.check(memory_needs(config, job, data))
     if then is not None:
         for text in determinism.differences(then, determinism.facts()):

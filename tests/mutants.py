@@ -684,8 +684,8 @@ TRAINING = (
     Mutant(
         "thresholds_of_the_test_rows",
         "The threshold is tuned on the test rows, which then measure it.",
-        'decision = decide(config, found["validation"].p, y_val)',
-        'decision = decide(config, found["test"].p, parts["test"][1])',
+        'decide(config, outputs(job, logits["validation"], temperature).p, y_val)',
+        'decide(config, outputs(job, logits["test"], temperature).p, parts["test"][1])',
         ("test_temperature_and_threshold_are_fitted_on_the_validation_rows",),
         ("inference", "."),
     ),

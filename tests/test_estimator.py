@@ -32,6 +32,7 @@ def test_the_package_offers_it():
     assert jaxnet.JaxnetClassifier is JaxnetClassifier
 
 
+@pytest.mark.optimised  # many steps: compiling costs less than running slowly
 def test_the_programs_of_the_page_run(tmp_path, environment):
     """All blocks of the page, one after another; what a comment says is printed is."""
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)

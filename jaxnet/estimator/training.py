@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +18,10 @@ from jaxnet.estimator.labels import Array, Target
 from jaxnet.job import Job, check_own_loss, first_state, plan_job, train_job
 from jaxnet.nn import embedding
 from jaxnet.outputs.progress import Progress
-from jaxnet.training import evaluate, settings
+from jaxnet.training import evaluate, selfcheck, settings
 from jaxnet.training.compilation_cache import compilation_cache
 from jaxnet.training.epoch import network_options
 from jaxnet.training.fit import Fitted, Watch
-from jaxnet.training.selfcheck import selfcheck
 from jaxnet.training.snapshot import beginning
 from jaxnet.training.tasks import find_task
 
@@ -79,7 +77,8 @@ def train(
         DataError: columns that cannot be used.
         NonFiniteError: training met a NaN or an infinity.
     """
-    _check_sums()
+    for doubt in selfcheck.once():
+        warnings.warn(doubt, RuntimeWarning, stacklevel=4)
     data = _encoded(config, x, target, held, seed)
     on_train = None if weights is None else weights[data.rows.train]
     on_held = None if weights is None or not len(held) else weights[data.rows.validation]
@@ -96,13 +95,6 @@ def train(
     except NonFiniteError as error:
         text = str(error).replace("optimizer.", "")  # by the names of the parameters
         raise NonFiniteError(text, step=error.step, rows=error.rows) from None
-
-
-@lru_cache(maxsize=1)
-def _check_sums() -> None:
-    """Once a process."""
-    for doubt in selfcheck():
-        warnings.warn(doubt, RuntimeWarning, stacklevel=5)
 
 
 def _encoded(config: Config, x: Any, target: Target, held: Array, seed: int) -> Dataset:

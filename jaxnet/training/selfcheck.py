@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
@@ -114,6 +114,12 @@ def how_to_fix() -> str:
     return shlex.join(words)
 
 
+@lru_cache(maxsize=1)
+def once() -> tuple[str, ...]:
+    """`selfcheck`, the first time in a process; a library is not replaced while it is loaded."""
+    return tuple(selfcheck())
+
+
 def selfcheck(
     *,
     seconds: float = SECONDS,
@@ -121,7 +127,7 @@ def selfcheck(
     version: str | None = None,
     platform: str | None = None,
 ) -> list[str]:
-    """Refuse to train with sums that are wrong; called at the start of every run.
+    """Refuse to train with sums that are wrong; called at the start of the first run of a process.
 
     On an accelerator the sums are not those of the CPU: a release that is known to be wrong there
     is worth a warning only.

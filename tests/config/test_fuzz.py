@@ -1,4 +1,4 @@
-"""Five thousand mutated configs are loaded or refused by lines that name key or place.
+"""Two thousand mutated configs are loaded or refused by lines that name key or place.
 
 An audit hook watches in a process of its own, as it cannot be taken away again.
 """
@@ -20,7 +20,7 @@ from jaxnet.errors import ConfigError
 from tests.config.config_mutations import TEXTS, Case, case, judge
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS, PARTS = 5_000, 2
+CONFIGS, PARTS = 2_000, 2
 SOUND = Case(TEXTS[0].encode(), [], check_files=False)
 
 

@@ -63,3 +63,13 @@ def test_the_fix_names_a_release_that_is_not_refused() -> None:
     assert "jaxlib" in selfcheck.how_to_fix()
     for release in ("0.10.1", "0.12.0.1"):
         assert not selfcheck.known_wrong(release)
+
+
+def test_a_process_adds_up_once(monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+    monkeypatch.setattr(selfcheck, "selfcheck", lambda: calls.append(1) or ["a doubt"])
+    selfcheck.once.cache_clear()
+    try:
+        assert [selfcheck.once(), selfcheck.once(), calls] == [("a doubt",), ("a doubt",), [1]]
+    finally:
+        selfcheck.once.cache_clear()
