@@ -1,17 +1,14 @@
 """What every test relies on: strict JAX promotion, repeatable examples, caches of its own."""
 
-import functools
-import importlib.metadata
-import inspect
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import hypothesis
 import pytest
+
+from tests import compiling
 
 # The same examples in every run and on every machine; what they find becomes a test of its own.
 hypothesis.settings.register_profile(
@@ -38,10 +35,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     the marker `optimised` has them compiled as for a user.
     """
     quick = item.get_closest_marker("optimised") is None
-    if quick:
-        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    else:
-        os.environ.pop("JAX_DISABLE_MOST_OPTIMIZATIONS", None)
+    for name, value in compiling.QUICKLY.items():
+        if quick:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
     # A test that never imports JAX does not get it imported here.
     jax = sys.modules.get("jax")
     if jax is None:
@@ -51,34 +49,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_enable_compilation_cache", False)
-    if quick != _compiling.get("quick"):
-        _compile_quickly(jax, quick)
-        jax.clear_caches()  # how it was compiled is no part of what JAX knows a program by
+    if quick != _compiled.get("quickly"):
+        _compiled["quickly"] = quick
+        compiling.choose(jax, quick)
 
 
-_compiling: dict[str, bool] = {}  # "quick": as the programs so far were compiled in this process
-
-
-def _compile_quickly(jax: ModuleType, quick: bool) -> None:
-    """Have programs compiled quickly from here on, or as for a user."""
-    _compiling["quick"] = quick
-    jax.config.update("jax_disable_most_optimizations", quick)
-    version = importlib.metadata.version("jaxlib").split(".")
-    if (int(version[0]), int(version[1])) >= (0, 12):
-        return
-    # The emitters of fused loops take most of the time. Up to 0.12 there are older ones to choose,
-    # which take half of it; an option of one program only, so it is added to each.
-    from jax._src import compiler
-
-    original = inspect.unwrap(compiler.get_compile_options)
-
-    @functools.wraps(original)
-    def with_older_emitters(*args: Any, **more: Any) -> Any:
-        given = more.get("env_options_overrides") or {}
-        more["env_options_overrides"] = {**given, "xla_cpu_use_fusion_emitters": False}
-        return original(*args, **more)
-
-    compiler.get_compile_options = with_older_emitters if quick else original
+_compiled: dict[str, bool] = {}  # "quickly": as the programs so far were compiled in this process
 
 
 @pytest.fixture

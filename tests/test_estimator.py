@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import jaxnet
 from jaxnet import JaxnetClassifier
@@ -20,10 +20,37 @@ EXPECTED_TO_FAIL = {
 }
 
 
-@pytest.mark.both
-@parametrize_with_checks(
-    [JaxnetClassifier()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL
+# Each trains for seconds what others train too, on arrays of another kind or with other weights.
+LONG = (
+    *("check_classifiers_classes", "check_classifiers_train readonly_memmap"),
+    *("check_class_weight_classifiers", "check_estimators_dtypes", "check_pipeline_consistency"),
+    *(
+        "check_classifiers_multilabel_representation_invariance",
+        "check_estimators_overwrite_params",
+    ),
+    *("check_classifier_data_not_an_array", "check_classifier_multioutput"),
+    *("check_dont_overwrite_parameters", "check_positive_only_tag_during_fit"),
+    *("check_sample_weights_pandas_series", "check_sample_weights_list"),
+    "check_sample_weight_equivalence_on_dense_data",
 )
+
+
+def checks():
+    """(estimator, check) of scikit-learn; the long ones belong to the thorough run."""
+    found = estimator_checks_generator(
+        JaxnetClassifier(), expected_failed_checks=EXPECTED_TO_FAIL, mark="xfail"
+    )
+    for one in found:
+        values = getattr(one, "values", one)
+        marks = [*getattr(one, "marks", ())]
+        keywords = [f"{key}={value}" for key, value in values[1].keywords.items()]
+        name = " ".join([values[1].func.__name__, *keywords])
+        if name.startswith(LONG):
+            marks.append(pytest.mark.thorough)
+        yield pytest.param(*values, marks=marks, id=name)
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_scikit_learns_check(estimator, check):
     check(estimator)
 
@@ -32,6 +59,7 @@ def test_the_package_offers_it():
     assert jaxnet.JaxnetClassifier is JaxnetClassifier
 
 
+@pytest.mark.thorough
 @pytest.mark.optimised  # many steps: compiling costs less than running slowly
 def test_the_programs_of_the_page_run(tmp_path, environment):
     """All blocks of the page, one after another; what a comment says is printed is."""

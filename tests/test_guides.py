@@ -20,6 +20,7 @@ def test_the_guide_runs(tmp_path, environment) -> None:
     assert pages.run(GUIDE, tmp_path, environment) > 15
 
 
+@pytest.mark.thorough
 def test_the_page_of_reliability_runs(tmp_path, environment) -> None:
     number = pages.run(RELIABILITY, tmp_path, environment)
     assert number == sum(b.kind in RUN for b in pages.blocks(RELIABILITY)) > 12

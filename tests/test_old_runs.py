@@ -201,6 +201,7 @@ def test_the_runs_tell_nothing_of_the_machine_that_made_them() -> None:
         assert b"/home" not in content, path
 
 
+@pytest.mark.thorough
 def test_the_script_makes_them_anew_and_overwrites_nothing(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

@@ -25,6 +25,7 @@ from jaxnet.errors import (
 from jaxnet.outputs import checkpoints
 from jaxnet.outputs.records import read_lines
 from jaxnet.run import Calling
+from tests.tiers import usual
 
 SOURCES = {"binary": "breast_cancer", "multiclass": "digits", "multilabel": "digit_attributes"}
 SAME = ("model/model.safetensors", "model/model.json", "metrics.jsonl", "metrics.json")
@@ -63,7 +64,7 @@ def files(directory):
     return {name: (Path(directory) / name).read_bytes() for name in SAME}
 
 
-@pytest.fixture(scope="module", params=SOURCES)
+@pytest.fixture(scope="module", params=usual(SOURCES, "binary"))
 def whole(request, tmp_path_factory):
     """A run that nothing disturbed."""
     config = small(request.param)

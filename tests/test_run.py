@@ -145,7 +145,7 @@ def test_a_loaded_model_refuses_other_columns(finished):
 
 def test_overrides_in_python_and_mappings_work(tmp_path):
     done = jaxnet.train(
-        {"task": "binary", "data": {"source": "breast_cancer"}},
+        {"task": "binary", "data": {"source": "breast_cancer"}, "report": False},
         run_dir=tmp_path / "run",
         progress=False,
         **{"training.epochs": 2, "model.hidden": [4], "training.early_stopping": None},
@@ -168,6 +168,7 @@ def test_a_user_loss_trains_by_its_name(tmp_path):
         )
     )
     config = {"task": "binary", "data": {"source": "breast_cancer"}, "training": {"epochs": 5}}
+    config["report"] = False
     done = jaxnet.train(
         config, run_dir=tmp_path / "run", progress=False, **{"loss.name": "exponential_margin"}
     )
@@ -187,7 +188,9 @@ def test_an_npz_by_path_with_its_own_test_rows(tmp_path):
     x = rng.integers(0, 256, size=(120, 4, 5), dtype=np.uint8)
     y = np.array(["cat", "dog", "emu"])[x[:, 0, 0] // 86]
     np.savez(tmp_path / "pets.npz", X_train=x[:90], y_train=y[:90], X_test=x[90:], y_test=y[90:])
-    (tmp_path / "pets.yaml").write_text("task: multiclass\ndata: {train: pets.npz}\n")
+    (tmp_path / "pets.yaml").write_text(
+        "task: multiclass\ndata: {train: pets.npz}\nreport: false\n"
+    )
     done = jaxnet.train(tmp_path / "pets.yaml", run_dir=tmp_path / "run", progress=False)
     model = jaxnet.load(done.directory)
     assert set(model.predict(x[:5])) <= {"cat", "dog", "emu"}

@@ -28,6 +28,7 @@ from tests.signalling import (
     Place,
     command,
 )
+from tests.tiers import thorough, usual
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 SIGNALS = (TERM, INT, HUP)
@@ -59,7 +60,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "place", "number"), alternating({**BEFORE, **READYING}))
+PHASES = alternating({**BEFORE, **READYING})
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "number"),
+    [*PHASES[::4], *thorough(*PHASES[1::4], *PHASES[2::4], *PHASES[3::4])],
+)
 def test_before_training_nothing_is_left_and_the_code_is_of_the_signal(name, place, number, folder):
     done = command(["train", "c.yaml", "--run-dir", "run"], (place, number), cwd=folder)
     assert (done.code, done.sent, done.out) == (128 + number, 1, "")
@@ -76,7 +83,7 @@ CHAINS = {
 }
 
 
-@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("chain", usual(CHAINS, "training", "saving"))
 def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folder, whole):
     report = str(chain == "judging").lower()  # some of it is for the report alone
     words = ["train", "c.yaml", "--run-dir", "run", f"report={report}"]
@@ -127,6 +134,7 @@ SECONDS = {
 }
 
 
+@pytest.mark.thorough
 def test_a_second_signal_ends_it_there_and_corrupts_nothing(folder, whole):
     words = ["train", "c.yaml", "--run-dir", "run", "--quiet", "--resume"]
     for index, (name, places) in enumerate(SECONDS.items()):
@@ -140,6 +148,7 @@ def test_a_second_signal_ends_it_there_and_corrupts_nothing(folder, whole):
     assert signalling.temporary(folder) == []
 
 
+@pytest.mark.thorough
 def test_a_signal_that_the_parent_ignores_stays_ignored(folder, whole):
     hits = [(BEFORE["reading the table"], INT), (MIDST, TERM), (JUDGING["importance"], HUP)]
     words = ["train", "c.yaml", "--run-dir", "run", "--quiet"]
@@ -148,7 +157,12 @@ def test_a_signal_that_the_parent_ignores_stays_ignored(folder, whole):
     assert signalling.hashes(folder / "run") == whole[1]
 
 
-@pytest.mark.parametrize(("name", "place", "number"), alternating(PREDICTING, 1))
+PREDICTIONS = alternating(PREDICTING, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "number"), [*PREDICTIONS[:1], *thorough(*PREDICTIONS[1:])]
+)
 def test_a_prediction_leaves_no_part_of_a_file(name, place, number, folder, whole):
     (folder / "old.csv").write_text("before")
     run = whole[0] / "run"
@@ -160,7 +174,12 @@ def test_a_prediction_leaves_no_part_of_a_file(name, place, number, folder, whol
     assert (folder / "old.csv").read_text() == "before"
 
 
-@pytest.mark.parametrize(("name", "place", "number"), alternating(EVALUATING))
+EVALUATIONS = alternating(EVALUATING)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "number"), [*EVALUATIONS[:1], *thorough(*EVALUATIONS[1:])]
+)
 def test_an_evaluation_shows_nothing_half_done(name, place, number, folder, whole):
     done = command(
         ["evaluate", whole[0] / "run", "rows.csv", "--quiet"], (place, number), cwd=folder

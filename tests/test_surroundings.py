@@ -19,7 +19,9 @@ from jaxnet.cli.main import main
 from jaxnet.errors import RunDirectoryError
 from jaxnet.outputs import checkpoints
 from tests import signalling
+from tests.compiling import QUICKLY
 from tests.signalling import SAVING, WRITING_THE_MODEL, Place, call_of, command
+from tests.tiers import thorough, usual
 
 MIDST = Place("jaxnet.training.fit:_Loop.steps", 9)  # some checkpoints are there
 RUN = ["train", "c.yaml", "--run-dir", "run", "--quiet", "report=false"]
@@ -70,8 +72,11 @@ def goes_on(folder, whole, words=GO_ON):
 
 @pytest.mark.parametrize(
     ("place", "size"),
-    [(MIDST, 6_000), (SAVING["save, before the rename"], 3_000), (WRITING_THE_MODEL, 9)],
-    ids=["training", "saving", "model"],
+    [
+        *thorough((MIDST, 6_000), (WRITING_THE_MODEL, 9)),
+        (SAVING["save, before the rename"], 3_000),
+    ],
+    ids=["training", "model", "saving"],
 )
 def test_a_full_disk_fails_the_run_and_loses_nothing(place, size, folder, whole):
     done = command(RUN, (place, f"limit:{size}"), cwd=folder)
@@ -83,6 +88,7 @@ def test_a_full_disk_fails_the_run_and_loses_nothing(place, size, folder, whole)
     goes_on(folder, whole, [*RUN, "--resume"])
 
 
+@pytest.mark.thorough
 def test_a_full_file_system(folder, whole, tmp_path_factory):
     disk = tmp_path_factory.mktemp("disk")
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(disk)]
@@ -123,7 +129,7 @@ def waits(process, folder):
     return process.poll() is None
 
 
-@pytest.mark.parametrize(("count", "more"), [(8, []), (2, ["--resume"])])
+@pytest.mark.parametrize(("count", "more"), [(3, []), *thorough((8, []), (2, ["--resume"]))])
 def test_of_runs_at_once_in_one_directory_one_wins(count, more, folder, whole):
     all_ = started(count, [*RUN, *more], folder, (MIDST, f"wait:{folder / 'go'}"))
     waiting = [process for process in all_ if waits(process, folder)]
@@ -142,6 +148,7 @@ def test_of_runs_at_once_in_one_directory_one_wins(count, more, folder, whole):
     assert events.count('"started"') == 1
 
 
+@pytest.mark.thorough
 def test_runs_at_once_without_a_directory_get_one_each(folder):
     words = ["train", "c.yaml", "--quiet", "--json", "report=false", "training.epochs=1"]
     all_ = started(8, words, folder)
@@ -199,6 +206,7 @@ def test_where_nothing_can_be_made(modest, folder):
     assert list(folder.rglob("closed/*")) == list(folder.rglob("runs/*")) == []
 
 
+@pytest.mark.thorough
 def test_checkpoints_that_cannot_be_written_any_more(modest, folder, whole):
     place = folder / "run/checkpoints"
     done = modest(RUN, (MIDST, f"close:{place}"))
@@ -208,6 +216,7 @@ def test_checkpoints_that_cannot_be_written_any_more(modest, folder, whole):
     goes_on(folder, whole)
 
 
+@pytest.mark.thorough
 def test_a_config_beside_which_nothing_can_be_written(modest, folder, whole):
     for name in ("c.yaml", "rows.csv"):
         (folder / name).chmod(0o444)
@@ -246,7 +255,7 @@ def test_a_file_where_the_checkpoints_belong(folder, whole):
     assert (folder / "run/checkpoints").read_text() == "mine"
 
 
-@pytest.mark.parametrize("place", [MIDST, WRITING_THE_MODEL], ids=["training", "model"])
+@pytest.mark.parametrize("place", [MIDST, *thorough(WRITING_THE_MODEL)], ids=["training", "model"])
 def test_a_run_whose_directory_is_removed_ends(place, folder, whole):
     done = command(RUN, (place, f"remove:{folder / 'run'}"), cwd=folder)
     says(done, 1, "was removed or replaced while the run was under way", "--run-dir DIR")
@@ -269,7 +278,7 @@ def shell(line, folder, words, **variables):
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 
 
-@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize("closed", usual(CLOSED, CLOSED[-1]))
 def test_streams_that_are_closed(closed, folder, whole):
     words = ["train", "c.yaml", "--run-dir", "run"]
     done = shell(f'"$@" {closed}', folder, words)
@@ -301,6 +310,7 @@ def test_readers_that_have_left(folder, whole):
     assert signalling.hashes(folder / "run") == whole[1]
 
 
+@pytest.mark.thorough
 def test_a_terminal_of_ascii(folder):
     ascii_ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     rows = (folder / "rows.csv").read_text().replace("height", "höhe")
@@ -325,7 +335,8 @@ def test_a_terminal_of_ascii(folder):
 
 
 def test_without_a_home_and_without_anything_in_the_environment(folder, whole):
-    quickly = "JAX_DISABLE_MOST_OPTIMIZATIONS=1"  # as the run whose bits it is to have
+    # Compiled as the run whose bits it is to have.
+    quickly = " ".join(f"{name}={value}" for name, value in QUICKLY.items())
     done = shell(f'env -i {quickly} "$@"', folder, RUN)
     assert (done.code, done.err) == (0, "")
     assert signalling.hashes(folder / "run") == whole[1]
@@ -361,6 +372,7 @@ def test_a_name_too_long_for_a_file_system(name, folder, capsys):
         jaxnet.train(config, run_dir=folder / name)
 
 
+@pytest.mark.thorough
 def test_a_working_directory_that_is_gone(finished):
     gone = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
     run, rows = str(finished / "run"), str(finished / "rows.csv")

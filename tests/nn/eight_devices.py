@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def printed(program: str, environment: dict[str, str]) -> list[str]:
     """The words that tests/nn/PROGRAM prints, one for each thing that holds; it must not fail."""
     more = {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count=8 {environment.get('XLA_FLAGS', '')}",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
     }

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxnet.nn.losses import LOSSES, Loss
+from tests.tiers import usual
 
 M, K = 6, 3
 UNOPTIMISED = {"xla_backend_optimization_level": 0}  # of programs that run once
@@ -114,6 +116,28 @@ def _rows() -> list[Row]:
 ROWS = _rows()
 BARE = [row for row in ROWS if not row.options]
 SOFT = [row for row in ROWS if row.soft]
+# What the usual run of the tests has: each loss bare, and with options behind hard or soft targets.
+USUAL = [
+    row
+    for row in ROWS
+    if not (row.options or row.soft)
+    or row.name
+    in (
+        "categorical_cross_entropy-bare-soft",
+        "binary_cross_entropy-class_weight=(0.5,2.0)-soft",
+        "multilabel_cross_entropy-label_smoothing=0.1,pos_weight=(2.5,0.5,1.5)-hard",
+        "categorical_cross_entropy-label_smoothing=0.1-hard",
+        "focal-gamma=0.5,label_smoothing=0.1,pos_weight=2.5-hard",
+        "asymmetric-clip=0.0,label_smoothing=0.1-soft",
+        "squared_error-activation=tanh,class_weight=(0.5,2.0,1.5)-soft",
+        "squared_error-activation=softmax,class_weight=(0.5,2.0,1.5)-hard",
+    )
+]
+
+
+def each(rows: list[Row]) -> pytest.MarkDecorator:
+    """A test of each of the rows; those that are not among `USUAL` in the thorough run only."""
+    return pytest.mark.parametrize("row", usual(rows, *USUAL), ids=name_of)
 
 
 def name_of(row: Row) -> str:

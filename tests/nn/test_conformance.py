@@ -14,17 +14,15 @@ import numpy as np
 import pytest
 
 from jaxnet.nn import losses
-from tests.nn.rows import BARE, ROWS, SOFT, UNOPTIMISED, Row, close, name_of, same
+from tests.nn.rows import BARE, ROWS, SOFT, UNOPTIMISED, Row, close, each, same
 
 pytestmark = pytest.mark.both
 
-every_row = pytest.mark.parametrize("row", ROWS, ids=name_of)
-every_loss = pytest.mark.parametrize("row", [r for r in BARE if not r.soft], ids=name_of)
+every_row = each(ROWS)
+every_loss = each([row for row in BARE if not row.soft])
 # Second derivatives and the like: soft targets of the bare losses would add nothing to hard ones.
-most_rows = pytest.mark.parametrize(
-    "row", [r for r in ROWS if r.options or not r.soft], ids=name_of
-)
-with_numbers = pytest.mark.parametrize("row", [row for row in ROWS if row.numbers], ids=name_of)
+most_rows = each([row for row in ROWS if row.options or not row.soft])
+with_numbers = each([row for row in ROWS if row.numbers])
 
 FORMS = ("closed", "twin", "plain")
 
@@ -191,7 +189,7 @@ def test_gradients_in_options_are_those_of_autodiff(row: Row):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize("row", SOFT, ids=name_of)
+@each(SOFT)
 def test_gradients_in_soft_targets_are_those_of_autodiff(row: Row):
     closed, twin, plain = (float32(row)[form]["gradient"][2] for form in FORMS)
     assert np.abs(plain).max() > 0.1

@@ -1,7 +1,6 @@
 """The gradient check: what it finds of the built-in losses, and that it finds what is planted."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,19 +23,26 @@ FLOAT32 = {"hidden": (), "dtypes": [jnp.float32]}
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    """The whole check, once, as the command of the README has it."""
+    """The whole check, once."""
+    return gradcheck.run()
+
+
+@pytest.mark.thorough
+@pytest.mark.optimised
+def test_the_command_prints_it_as_json():
+    """As the README has it: in a process of its own, its programs as a user's."""
     done = subprocess.run(
         [sys.executable, "-m", "jaxnet", "gradcheck", "--json"],
         cwd=Path(__file__).parents[2],
-        env={k: v for k, v in os.environ.items() if k != "JAX_DISABLE_MOST_OPTIMIZATIONS"},
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
+    assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
-    assert done.returncode == (0 if found["ok"] else 1), done.stderr
-    return Report(tuple(Case(**case) for case in found["cases"]))
+    assert found["ok"] is True
+    Report(tuple(Case(**case) for case in found["cases"])).require()
 
 
 def of(report: Report, **fields: Any) -> list[Case]:

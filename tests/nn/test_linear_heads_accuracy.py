@@ -119,7 +119,7 @@ def test_infinite_logits_have_their_limits(block: int):
         np.testing.assert_allclose(slope, delta, rtol=1e-6, err_msg=name)
 
 
-WIDE = [2**32, 2**32 + 2, 2**33 + 5, -(2**32) + 1, 2**31 + 1]
+WIDE = [2**32 + 2, -(2**32) + 1, 2**31 + 1]
 
 
 @pytest.mark.parametrize("x64", [False, True])

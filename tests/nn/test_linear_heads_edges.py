@@ -13,6 +13,7 @@ from jaxnet.nn.linear_heads import Positives, by_rows, targets, tiles
 from tests.nn.heads import BARE, CASES, NARROW, Case, Drawn, draw, name_of
 from tests.nn.rows import UNOPTIMISED, close, same
 from tests.nn.test_linear_heads import by_head, run, tiled
+from tests.tiers import usual
 
 PER_KIND = pytest.mark.parametrize("case", BARE, ids=name_of)
 HEADS = (linear_heads.multilabel, linear_heads.categorical)
@@ -214,7 +215,7 @@ def test_one_label_is_binary_cross_entropy():
     close(found, losses.binary_cross_entropy((x @ W.T + b[None, :])[:, 0], y), 2e-6)
 
 
-@pytest.mark.parametrize("case", NARROW, ids=name_of)
+@pytest.mark.parametrize("case", usual(NARROW, *NARROW[1:3]), ids=name_of)
 def test_forward_mode_has_the_same_numbers_and_second_derivatives(case: Case):
     drawn = draw(case, M, K)
     options = case.options(K)
@@ -238,7 +239,7 @@ def test_forward_mode_has_the_same_numbers_and_second_derivatives(case: Case):
         close(one, two, 1e-5)
 
 
-@PER_KIND
+@pytest.mark.parametrize("case", usual(BARE, BARE[-1]), ids=name_of)
 def test_vmap_over_weights_of_the_layer(case: Case):
     drawn = draw(case, M, K)
     x, W, b, w = drawn.at
@@ -311,6 +312,7 @@ def test_tiles_keep_to_their_size():
             assert width == labels or width >= 512
 
 
+@pytest.mark.thorough
 @pytest.mark.optimised
 def test_compiled_without_optimisation_it_is_the_same():
     """The tests compile with less optimisation than users do."""

@@ -14,11 +14,14 @@ from jaxnet.errors import UserError
 from tests.nn.heads import CASES, NARROW, Case, draw, name_of
 from tests.nn.rows import close, same
 from tests.nn.test_linear_heads import BARE, REGIMES, run
+from tests.tiers import thorough
 
 # One case of each head in every shape: how targets are read is the same as in test_linear_heads.py.
 EVERYWHERE = (CASES[0], CASES[4])
 SHAPES = [
-    (case, shape) for case in CASES for shape in (REGIMES if case in EVERYWHERE else REGIMES[:1])
+    *((case, REGIMES[0]) for case in CASES),
+    *((EVERYWHERE[0], shape) for shape in REGIMES[1:]),
+    *thorough(*((case, shape) for case in EVERYWHERE[1:] for shape in REGIMES[1:])),
 ]
 
 
