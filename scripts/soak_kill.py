@@ -4,7 +4,7 @@
 
 Kills `jaxnet train ... --resume` KILLS times (1,000), at instants by chance and inside saves, and
 gives the same command again each time. Parameters, metrics and predictions must be, byte for byte,
-those of a run that nothing disturbs. tests/test_kill.py does the same with 9 kills.
+those of a run that nothing disturbs. tests/test_kill.py does the same with a few.
 1,000 kills take about half an hour on two cores.
 """
 

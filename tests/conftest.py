@@ -1,7 +1,9 @@
 """What every test relies on: strict JAX promotion, repeatable examples, caches of its own."""
 
+import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _compiled: dict[str, bool] = {}  # "quickly": as the programs so far were compiled in this process
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The usual run has every n-th case of sampled tests; programs as for a user are last."""
+    cases: Counter[tuple[object, str]] = Counter()
+    for item in items:
+        if item.get_closest_marker("thorough") is not None:
+            continue
+        sampled = item.get_closest_marker("sampled")
+        test = (item.parent, getattr(item, "originalname", item.name))
+        if sampled is not None and cases[test] % sampled.args[0]:
+            item.add_marker(pytest.mark.thorough)
+        cases[test] += 1
+    # Whenever the kind of compiling changes, all that JAX has compiled is forgotten.
+    items.sort(key=lambda item: item.get_closest_marker("optimised") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the collector of garbage need not look at it again and again."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 @pytest.fixture

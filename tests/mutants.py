@@ -869,7 +869,7 @@ RUNS = (
         "start.records or records.rewrite_epochs(directory, start.records)",
         (
             "test_damaged_checkpoints_are_named_and_the_one_before_is_used",
-            "test_killed_again_and_again_a_run_leaves_the_same",
+            "test_killed_inside_a_save_a_run_leaves_the_same",
         ),
         (".",),
     ),
@@ -894,7 +894,7 @@ RUNS = (
         "A signal that the process was started to ignore stops the run.",
         "before = {n: found for n, found in before.items() if found is not signal.SIG_IGN}",
         "before = {n: found for n, found in before.items()}",
-        ("test_a_signal_that_the_parent_ignores_stays_ignored",),
+        ("test_what_is_ignored_stays_ignored",),
         ("cli", "."),
     ),
     Mutant(

@@ -20,18 +20,16 @@ EXPECTED_TO_FAIL = {
 }
 
 
-# Each trains for seconds what others train too, on arrays of another kind or with other weights.
+# They train what others train too, on arrays of another kind or with other weights.
 LONG = (
-    *("check_classifiers_classes", "check_classifiers_train readonly_memmap"),
-    *("check_class_weight_classifiers", "check_estimators_dtypes", "check_pipeline_consistency"),
-    *(
-        "check_classifiers_multilabel_representation_invariance",
-        "check_estimators_overwrite_params",
-    ),
-    *("check_classifier_data_not_an_array", "check_classifier_multioutput"),
-    *("check_dont_overwrite_parameters", "check_positive_only_tag_during_fit"),
-    *("check_sample_weights_pandas_series", "check_sample_weights_list"),
-    "check_sample_weight_equivalence_on_dense_data",
+    *("check_class_weight_classifiers", "check_classifier_data_not_an_array"),
+    *("check_classifier_multioutput", "check_classifiers_classes"),
+    *("check_classifiers_multilabel_representation_invariance", "check_decision_proba_consistency"),
+    *("check_classifiers_train readonly_memmap", "check_dont_overwrite_parameters"),
+    *("check_dtype_object", "check_estimators_dtypes", "check_estimators_fit_returns_self"),
+    *("check_estimators_overwrite_params", "check_f_contiguous_array_estimator"),
+    *("check_fit2d_1feature", "check_pipeline_consistency", "check_positive_only_tag_during_fit"),
+    "check_sample_weight",
 )
 
 

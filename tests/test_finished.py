@@ -21,6 +21,8 @@ from jaxnet.outputs.report import page
 from jaxnet.outputs.run_directory import RunDirectory
 from jaxnet.run import Calling
 
+pytestmark = pytest.mark.sampled(4)
+
 LEFT = ("model/model.safetensors", "model/model.json", "metrics.jsonl", "metrics.json")
 LEFT += ("config.resolved.yaml", "schema.json", "split.csv", "evaluation.json")
 

@@ -16,6 +16,7 @@ RELIABILITY = pages.ROOT / "docs" / "reliability.md"
 DEFAULTS = pages.ROOT / "docs" / "defaults.md"
 
 
+@pytest.mark.thorough
 def test_the_guide_runs(tmp_path, environment) -> None:
     assert pages.run(GUIDE, tmp_path, environment) > 15
 

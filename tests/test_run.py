@@ -18,6 +18,7 @@ from jaxnet.run import load_data
 from jaxnet.training.calibration import fit_temperature
 from jaxnet.training.metrics import KEYS, final_metrics
 from jaxnet.training.thresholds import choose
+from tests.tiers import thorough
 
 SOURCES = {"binary": "breast_cancer", "multiclass": "digits", "multilabel": "digit_attributes"}
 OUTPUTS = {"binary": 2, "multiclass": 10, "multilabel": 8}
@@ -175,7 +176,7 @@ def test_a_user_loss_trains_by_its_name(tmp_path):
     assert done.metrics["test"]["accuracy"] > 0.8
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "focal", "asymmetric"])
+@pytest.mark.parametrize("loss", ["squared_error", *thorough("focal", "asymmetric")])
 def test_every_loss_of_the_config_trains(loss, tmp_path):
     config = small("multilabel" if loss == "asymmetric" else "binary")
     overrides = {"loss.name": loss, "model.hidden": [64], "training.epochs": 15}

@@ -83,7 +83,7 @@ CHAINS = {
 }
 
 
-@pytest.mark.parametrize("chain", usual(CHAINS, "training", "saving"))
+@pytest.mark.parametrize("chain", usual(CHAINS, "saving"))
 def test_stopped_in_phase_after_phase_a_run_ends_with_the_same_bits(chain, folder, whole):
     report = str(chain == "judging").lower()  # some of it is for the report alone
     words = ["train", "c.yaml", "--run-dir", "run", f"report={report}"]
@@ -211,6 +211,18 @@ def test_the_handlers_are_as_before_and_a_thread_has_none():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+def test_what_is_ignored_stays_ignored():
+    """As nohup starts a command: a terminal that closes ends nothing."""
+    before = signal.signal(HUP, signal.SIG_IGN)
+    try:
+        with heard() as poll:
+            assert signal.getsignal(HUP) is signal.SIG_IGN
+            signal.raise_signal(HUP)
+            poll()
+    finally:
+        signal.signal(HUP, before)
 
 
 NOTEBOOK = {

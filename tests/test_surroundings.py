@@ -255,7 +255,7 @@ def test_a_file_where_the_checkpoints_belong(folder, whole):
     assert (folder / "run/checkpoints").read_text() == "mine"
 
 
-@pytest.mark.parametrize("place", [MIDST, *thorough(WRITING_THE_MODEL)], ids=["training", "model"])
+@pytest.mark.parametrize("place", thorough(MIDST, WRITING_THE_MODEL), ids=["training", "model"])
 def test_a_run_whose_directory_is_removed_ends(place, folder, whole):
     done = command(RUN, (place, f"remove:{folder / 'run'}"), cwd=folder)
     says(done, 1, "was removed or replaced while the run was under way", "--run-dir DIR")
@@ -302,6 +302,7 @@ def test_no_file_gets_the_number_of_a_closed_stream(closed, folder):
     assert subprocess.run(call, cwd=folder).returncode == 0
 
 
+@pytest.mark.thorough
 def test_readers_that_have_left(folder, whole):
     line = '{ "$@"; echo $? >code; } | head -c 0; { "$@" 2>&1; echo $? >>code; } | head -c 0'
     done = shell(line, folder, ["train", "c.yaml", "--resume", "--run-dir", "run"])

@@ -18,10 +18,11 @@ from jaxnet.data.places import nearest, values
 from jaxnet.data.splits import PARTS, Split
 from jaxnet.data.table import Array
 from jaxnet.errors import DataError
-from jaxnet.files import open_file
+from jaxnet.files import MOST_TEXT, read_file
 
 _HEADER = "row,part"
 _CELL = 40
+_LINE = 64  # bytes: many more than a row takes
 
 
 def as_csv(rows: Split, n: int) -> str:
@@ -45,8 +46,7 @@ def read(path: str | Path, n: int) -> Split:
     """
     path = Path(path)
     try:
-        with open_file(path) as stream:
-            text = stream.read().decode("utf-8-sig")
+        text = read_file(path, most=MOST_TEXT + _LINE * n).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; expected a CSV file with {_HEADER!r}") from error
     except OSError as error:

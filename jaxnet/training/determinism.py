@@ -10,7 +10,6 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from typing import Any
 
 from jaxnet.errors import UserError
 from jaxnet.files import MOST_TEXT, read_file
+from jaxnet.printable import shell_word
 from jaxnet.training import threads
 from jaxnet.training.compilation_cache import processor
 
@@ -227,6 +227,6 @@ def _sentence(name: str, then: Any, now: Any) -> str:
     words = {"did": did, "does": does, "fix": fix, "s": "" if then == 1 else "s"}
     what, remedy = _SENTENCES[name]
     if _SENTENCES[name] is _VARIABLE:
-        then, now = shlex.quote(then), shlex.quote(now)  # as they are typed
+        then, now = shell_word(then), shell_word(now)  # as they are typed
     text = f"{what}: bits will differ from an undisturbed run{remedy}"
     return text.format(name=name, then=then, now=now, **words)

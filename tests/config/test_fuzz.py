@@ -116,6 +116,8 @@ import contextlib, os, pickle, socket, subprocess, sys, tempfile
 from pathlib import Path
 from tests.config.config_guard import install
 
+pytestmark = pytest.mark.sampled(4)
+
 with tempfile.TemporaryDirectory() as folder:
     config = str(Path(folder).resolve() / "c.yaml")
     guard = install(Path(config))

@@ -186,6 +186,7 @@ def draw(name: str, path: Path) -> str:
     return path.read_text()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", list(draw_equations.FIGURES))
 def test_a_figure_has_an_opaque_ground_and_no_date(name: str, tmp_path: Path) -> None:
     """A white path fills the page before anything else: readable where the page is dark."""

@@ -8,6 +8,8 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from jaxnet.estimator import labels
 from tests.estimator.small import N, indicators, numbers, small
 
+pytestmark = pytest.mark.sampled(2)
+
 
 @pytest.mark.parametrize(
     ("y", "said"),

@@ -7,6 +7,8 @@ import pytest
 from jaxnet.errors import NonFiniteError
 from tests.estimator.small import N, indicators, numbers, small
 
+pytestmark = pytest.mark.sampled(2)
+
 
 @pytest.mark.parametrize("threshold", [0.2, 0.8])
 def test_predict_follows_the_threshold(threshold):

@@ -13,6 +13,8 @@ from jaxnet.nn.activations import ACTIVATIONS
 from jaxnet.nn.losses import LOSSES, Loss
 from tests.nn.rows import close
 
+pytestmark = pytest.mark.sampled(3)
+
 M, INPUTS, K = 7, 5, 3
 
 

@@ -11,6 +11,8 @@ from jaxnet.errors import UserError
 from jaxnet.nn import bags
 from jaxnet.nn.bags import ENTRIES, Bags, Drop
 
+pytestmark = pytest.mark.sampled(2)
+
 N, D, WIDTH = 70, 90, 6
 
 

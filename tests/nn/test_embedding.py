@@ -15,6 +15,8 @@ from jaxnet.nn.embedding import Network
 from jaxnet.training.engines import ENGINES
 from tests.nn.rows import close, same
 
+pytestmark = pytest.mark.sampled(3)
+
 KEY = jax.random.key(5)
 EMBEDDINGS = ((6, 3), (4, 1), (9, 2))
 PLAIN, ROWS, K = 2, 11, 3

@@ -14,6 +14,8 @@ from tests.nn.heads import BARE, CASES, NARROW, Case, Drawn, draw, name_of
 from tests.nn.rows import UNOPTIMISED, close
 from tests.tiers import thorough, usual
 
+pytestmark = pytest.mark.sampled(3)
+
 PER_CASE = pytest.mark.parametrize("case", CASES, ids=name_of)
 LIMIT = 2e-6
 # m, K, block: prime K, block > K, block in (K/2, K), m < block, no rows, one label, blocks of one

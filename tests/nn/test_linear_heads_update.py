@@ -16,6 +16,8 @@ from tests.nn.rows import close, same
 from tests.nn.test_linear_heads import BARE, REGIMES, run
 from tests.tiers import thorough
 
+pytestmark = pytest.mark.sampled(3)
+
 # One case of each head in every shape: how targets are read is the same as in test_linear_heads.py.
 EVERYWHERE = (CASES[0], CASES[4])
 SHAPES = [

@@ -13,6 +13,8 @@ from jaxnet.nn import activations, losses
 from jaxnet.nn.losses import LOSSES
 from tests.nn.rows import BARE, UNOPTIMISED, VARIANTS, K, M, Row, close, name_of, same
 
+pytestmark = pytest.mark.sampled(3)
+
 SQUARED_SIGMOID = Row(
     "squared_error-sigmoid-hard", LOSSES["squared_error"], {"activation": "sigmoid"}, False
 )

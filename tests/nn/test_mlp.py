@@ -12,6 +12,8 @@ from jaxnet.errors import UserError
 from jaxnet.nn import activations, losses, mlp
 from tests.nn.rows import close, same
 
+pytestmark = pytest.mark.sampled(3)
+
 KEY = jax.random.key(7)
 
 

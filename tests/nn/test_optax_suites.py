@@ -34,6 +34,8 @@ from optax.losses import _classification_test as suite
 
 from jaxnet.nn import losses
 
+pytestmark = pytest.mark.sampled(2)
+
 softmax_rows = jax.jit(losses.categorical_cross_entropy.forward_mode)
 sigmoid_rows = jax.jit(losses.binary_cross_entropy.forward_mode)
 focal_rows = jax.jit(losses.focal.forward_mode)

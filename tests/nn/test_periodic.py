@@ -10,6 +10,8 @@ from jaxnet.nn import embedding, losses, periodic
 from jaxnet.training.engines import ENGINES
 from tests.nn.rows import close, same
 
+pytestmark = pytest.mark.sampled(2)
+
 KEY = jax.random.key(3)
 COLUMNS, SIZE, ROWS, K = 3, 2, 9, 4
 

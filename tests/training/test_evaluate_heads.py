@@ -24,6 +24,8 @@ from tests.training.test_head_step import (
     with_head,
 )
 
+pytestmark = pytest.mark.sampled(2)
+
 SGD = Optimizer("sgd")
 TASK = {"task": "multilabel", "activation": "sigmoid"}
 

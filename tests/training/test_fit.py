@@ -28,6 +28,8 @@ from tests.training.small_fits import (
     train,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def test_an_epoch_sees_every_row_once_in_an_order_of_its_own():
     first, again = (epochs.order_of_rows(7, 0, ROWS, BATCH) for _ in range(2))

@@ -21,6 +21,8 @@ from tests.training.small_fits import (
     train,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 WEIGHTED = np.array([0, 1, 2, 1, 0.5] * 8, np.float32)[:ROWS]
 
 

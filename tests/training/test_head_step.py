@@ -17,6 +17,8 @@ from jaxnet.training.optimizer import SCALINGS, Optimizer, Schedule
 from jaxnet.training.state import Head, State
 from tests.tiers import thorough, usual
 
+pytestmark = pytest.mark.sampled(3)
+
 N, D, H, K, BATCH = 22, 11, 6, 37, 4
 LOSS = "multilabel_cross_entropy"
 

@@ -26,6 +26,8 @@ from tests.training.test_head_step import (
     train,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def constant_gradient(
     steps: int, rate: float, weights: str = "bfloat16", *, seed: int = 3, first: int = 0

@@ -21,6 +21,8 @@ from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.rows import in_blocks
 from tests.tiers import thorough
 
+pytestmark = pytest.mark.sampled(3)
+
 ROWS = 3000
 BINARY, CLASSES = "binary_cross_entropy", "categorical_cross_entropy"
 LABELS = "multilabel_cross_entropy"

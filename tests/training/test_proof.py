@@ -11,6 +11,8 @@ from jaxnet.nn.losses import LOSSES
 from jaxnet.training import proof
 from jaxnet.training.epoch import Program
 
+pytestmark = pytest.mark.sampled(3)
+
 RNG = np.random.default_rng(0)
 CLASS_WEIGHT = ("class_weight", (0.5, 2.0, 1.0, 3.0, 0.25))
 CASES = [

@@ -16,6 +16,8 @@ from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.replay import next_batch, replay
 from jaxnet.training.replay_finding import advice
 
+pytestmark = pytest.mark.sampled(2)
+
 ROWS, FEATURES, CLASSES, BATCH, SEED = 37, 5, 3, 8, 3
 STEPS = 5  # ceil(37 / 8)
 

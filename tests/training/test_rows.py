@@ -11,6 +11,8 @@ from jaxnet.nn.bags import Bags
 from jaxnet.nn.linear_heads import Positives, Sets, chosen, indicators
 from jaxnet.training import rows
 
+pytestmark = pytest.mark.sampled(3)
+
 X = np.array([[0, 2, 0], [0, 0, 0], [1, 0, 3], [0, 0, 4], [5, 0, 0]], np.float32)
 Y = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [1, 1, 0, 0]], np.float32)
 

@@ -15,6 +15,8 @@ from jaxnet.training.epoch import Program
 from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.tasks import TASKS, as_targets, find_loss, find_task
 
+pytestmark = pytest.mark.sampled(3)
+
 RNG = np.random.default_rng(0)
 LABELS = {
     "binary": (RNG.random(60) < 0.2).astype(int),
