@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxnet.errors import RunDirectoryError
-from jaxnet.printable import one_line
 
 fcntl: Any
 try:
@@ -296,7 +295,7 @@ def _read(descriptor: int) -> Holder:
 def _clean(words: object) -> str:
     """Anybody could have written them: nothing that a terminal would obey, and not too much."""
     text = words if isinstance(words, str) else ""
-    text = one_line(text[:400])
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 

@@ -61,7 +61,7 @@ _compiled: dict[str, bool] = {}  # "quickly": as the programs so far were compil
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The usual run has every n-th case of sampled tests; programs as for a user are last."""
+    """Every n-th case of sampled tests; long tests come first, programs as for a user last."""
     cases: Counter[tuple[object, str]] = Counter()
     for item in items:
         if item.get_closest_marker("thorough") is not None:
@@ -71,7 +71,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if sampled is not None and cases[test] % sampled.args[0]:
             item.add_marker(pytest.mark.thorough)
         cases[test] += 1
-    # Whenever the kind of compiling changes, all that JAX has compiled is forgotten.
+    # A long one that comes last would leave processors idle. And whenever the kind of compiling
+    # changes, all that JAX has compiled is forgotten.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     items.sort(key=lambda item: item.get_closest_marker("optimised") is not None)
 
 

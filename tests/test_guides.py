@@ -16,11 +16,13 @@ RELIABILITY = pages.ROOT / "docs" / "reliability.md"
 DEFAULTS = pages.ROOT / "docs" / "defaults.md"
 
 
+@pytest.mark.long
 @pytest.mark.thorough
 def test_the_guide_runs(tmp_path, environment) -> None:
     assert pages.run(GUIDE, tmp_path, environment) > 15
 
 
+@pytest.mark.long
 @pytest.mark.thorough
 def test_the_page_of_reliability_runs(tmp_path, environment) -> None:
     number = pages.run(RELIABILITY, tmp_path, environment)

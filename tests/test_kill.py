@@ -76,14 +76,16 @@ def gone_on(case: Case, before: Killed, fault: str) -> Sequence[str]:
     return done.wrong
 
 
+@pytest.mark.long
 def test_killed_inside_a_save_a_run_leaves_the_same(case: Case) -> None:
     def draw(done: Figures) -> tuple[killing.Wait, bool]:
-        return (killing.in_save(2), True) if done.kills < 1 else (killing.to_its_end, False)
+        again = done.in_saves < 1 and done.kills < 8  # one that comes too late hits no save
+        return (killing.in_save(2), True) if again else (killing.to_its_end, False)
 
-    run, cache = case.folder / "twice", case.folder / "cache"
+    run, cache = case.folder / "killed", case.folder / "cache"
     done = killing.kill_and_compare(case, run, cache, draw, repeat(COMMAND))
     assert done.wrong == ()
-    assert (done.kills, done.runs) == (1, 1)
+    assert done.runs == 1
     assert done.in_saves >= 1
     assert done.resumed >= 1
 

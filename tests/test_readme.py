@@ -5,6 +5,8 @@ import re
 import shlex
 import shutil
 
+import pytest
+
 from tests import pages
 
 README = pages.ROOT / "README.md"
@@ -12,6 +14,7 @@ README = pages.ROOT / "README.md"
 CHECKED_ELSEWHERE = ("scripts/test", ".venv/bin/jaxnet gradcheck")
 
 
+@pytest.mark.long
 def test_the_readme_runs(tmp_path, environment) -> None:
     """In a folder with the shipped configs, so that runs do not land in the checkout."""
     shutil.copytree(pages.ROOT / "configs", tmp_path / "configs")

@@ -413,6 +413,7 @@ def test_too_many_of_them_stop_the_run_after_all(tmp_path):
     assert events.count("skipped") == 2
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adamw", "lion", "rmsprop", "adagrad"])
 def test_no_update_overflows_however_large_the_rate(name, tmp_path):
     """It is the step after it that is not finite, and the state before that is good."""

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from jaxnet.printable import one_line
-
 # Keys from the top of the config; a number is a place in a list.
 KeyPath = tuple[str | int, ...]
 
@@ -64,7 +62,7 @@ def shown(text: str, limit: int = 60) -> str:
     >>> shown("a\\tb")
     'a\\\\tb'
     """
-    clean = one_line(text[: 4 * limit])
+    clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: 4 * limit])
     return clean if len(clean) <= limit else f"{clean[: limit - 10]}...{clean[-7:]}"
 
 

@@ -1,4 +1,4 @@
-"""Two thousand mutated configs are loaded or refused by lines that name key or place.
+"""Mutated configs are loaded or refused by lines that name key or place: a thousand, or two.
 
 An audit hook watches in a process of its own, as it cannot be taken away again.
 """
@@ -29,6 +29,7 @@ def python(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.sampled(PARTS)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_never_a_traceback_a_riddle_or_a_deed(part: int) -> None:
     size = CONFIGS // PARTS
@@ -116,8 +117,6 @@ import contextlib, os, pickle, socket, subprocess, sys, tempfile
 from pathlib import Path
 from tests.config.config_guard import install
 
-pytestmark = pytest.mark.sampled(4)
-
 with tempfile.TemporaryDirectory() as folder:
     config = str(Path(folder).resolve() / "c.yaml")
     guard = install(Path(config))
@@ -130,6 +129,7 @@ print(*noted, sep="\\n")
 """
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("event", DEEDS)
 def test_the_watch_sees(event: str) -> None:
     done = python("-c", WATCHED.format(deed=DEEDS[event]))

@@ -5,6 +5,7 @@ import pytest
 from tests.nn import eight_devices
 
 
+@pytest.mark.long
 @pytest.mark.both
 def test_eight_devices_compute_what_one_does(
     environment: dict[str, str],

@@ -21,7 +21,6 @@ from pathlib import Path
 from jaxnet.outputs import report
 from jaxnet.outputs.run_directory import RunDirectory
 
-pytestmark = pytest.mark.sampled(3)
 assert "matplotlib" not in sys.modules, "imported before it is needed"
 report.write(RunDirectory(Path(sys.argv[1])))
 assert "matplotlib" in sys.modules
