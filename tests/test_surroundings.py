@@ -236,6 +236,7 @@ def test_a_config_beside_which_nothing_can_be_written(modest, folder, whole):
 # --- files that are not there
 
 
+@pytest.mark.thorough
 def test_data_that_is_gone_and_comes_back(folder, whole):
     command(RUN, (MIDST, signal.SIGTERM), cwd=folder)
     (folder / "rows.csv").rename(folder / "elsewhere.csv")

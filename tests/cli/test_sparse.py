@@ -153,6 +153,7 @@ def test_what_is_interrupted_leaves_nothing(made: Made, folder: Path, calls: int
     assert {path.name for path in folder.iterdir()} == before
 
 
+@pytest.mark.thorough
 def test_a_signal_leaves_nothing_behind(folder: Path, environment: dict[str, str]) -> None:
     write_xc(folder / "long.txt", 60_000, seed=4)
     environment["PYTHONPATH"] = str(ROOT)

@@ -67,6 +67,7 @@ def test_a_pipeline_with_columns():
     assert model.predict_proba(frame).shape == (N, 2)
 
 
+@pytest.mark.thorough
 def test_a_grid_search():
     x, y = numbers()
     grid = {"learning_rate": [1e-6, 1e-2], "dropout": [0.0, 0.1]}
@@ -81,6 +82,7 @@ def test_cross_validation():
     assert min(found) > 0.8
 
 
+@pytest.mark.thorough
 def test_scores_of_several_labels():
     x, y = indicators()
     found = cross_val_score(small(epochs=20, learning_rate=0.01), x, y, cv=2, scoring="roc_auc")

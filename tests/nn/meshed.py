@@ -1,5 +1,9 @@
-"""Run by test_meshes.py on eight devices: what holds is printed, the rest fails."""
+"""Run by test_meshes.py on eight devices: what holds is printed, the rest fails.
 
+Its words are the programs to try; without them all are tried.
+"""
+
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -215,6 +219,8 @@ def main() -> None:
     """All of it."""
     assert jax.device_count() == 8
     for name, program in programs().items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         wanted = compiled(program.run, program.parameters, program.rows)
         agree(f"{name} Explicit", on_mesh(program, AxisType.Explicit), wanted, program.limit)
         for check in (True, False):

@@ -124,10 +124,8 @@ USUAL = [
     or row.name
     in (
         "categorical_cross_entropy-bare-soft",
-        "binary_cross_entropy-class_weight=(0.5,2.0)-soft",
         "multilabel_cross_entropy-label_smoothing=0.1,pos_weight=(2.5,0.5,1.5)-hard",
         "categorical_cross_entropy-label_smoothing=0.1-hard",
-        "focal-gamma=0.5,label_smoothing=0.1,pos_weight=2.5-hard",
         "asymmetric-clip=0.0,label_smoothing=0.1-soft",
         "squared_error-activation=tanh,class_weight=(0.5,2.0,1.5)-soft",
         "squared_error-activation=softmax,class_weight=(0.5,2.0,1.5)-hard",

@@ -3,14 +3,14 @@
 import pytest
 
 from tests.nn import eight_devices
+from tests.tiers import thorough
 
 
 @pytest.mark.long
 @pytest.mark.both
-def test_eight_devices_compute_what_one_does(
-    environment: dict[str, str],
-):
-    assert eight_devices.printed("sharded_losses.py", environment) == [
+@pytest.mark.parametrize("cases", ["some", *thorough("all")])
+def test_eight_devices_compute_what_one_does(environment: dict[str, str], cases: str):
+    assert eight_devices.printed("sharded_losses.py", environment, cases) == [
         "auto",
         "explicit",
         "in-part",

@@ -160,6 +160,7 @@ def straced(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not on this system")
 def test_killed_by_the_system_at_its_calls(tmp_path: Path) -> None:
     calm = straced(tmp_path / "calm", "-e", f"trace={','.join(TRACED)}")

@@ -74,6 +74,7 @@ def optimized():
     jax.clear_caches()
 
 
+@pytest.mark.thorough
 def test_the_level_of_the_compiler_changes_no_bit(optimized):
     chosen, data = program(), rows()
     ends = []
