@@ -15,7 +15,7 @@ from jaxnet.nn.embedding import Network
 from jaxnet.training.engines import ENGINES
 from tests.nn.rows import close, same
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(2)
 
 KEY = jax.random.key(5)
 EMBEDDINGS = ((6, 3), (4, 1), (9, 2))

@@ -15,7 +15,7 @@ from tests.nn.rows import UNOPTIMISED, close, same
 from tests.nn.test_linear_heads import by_head, run, tiled
 from tests.tiers import usual
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(2)
 
 PER_KIND = pytest.mark.parametrize("case", BARE, ids=name_of)
 HEADS = (linear_heads.multilabel, linear_heads.categorical)

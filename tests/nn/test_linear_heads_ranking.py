@@ -14,7 +14,7 @@ from jaxnet.nn.linear_heads import ranking, tiles
 from tests.nn.rows import same
 from tests.nn.test_linear_heads import run
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 H = 4
 # m, K, block, k: prime K, block > K, k > block, k = K, blocks of one, one label, no rows, groups
