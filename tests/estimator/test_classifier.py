@@ -25,7 +25,8 @@ def test_an_equal_random_state_is_an_equal_model():
 
 def test_another_random_state_is_another_model():
     x, y = numbers()
-    generator = np.random.RandomState(0)
+    # Not of seed 0: another test may have given that to NumPy's own, from which None draws.
+    generator = np.random.RandomState(20_261)
     states = (0, 1, None, generator, generator)  # a generator goes on from fit to fit
     found = [small(random_state=state).fit(x, y).predict_proba(x) for state in states]
     assert len({p.tobytes() for p in found}) == len(states)
