@@ -11,11 +11,22 @@ _VERSION = tuple(int(part) for part in importlib.metadata.version("jaxlib").spli
 # The emitters of fused loops take most of the time. Up to 0.12 there are older ones to choose.
 OLDER_EMITTERS = _VERSION < (0, 12)
 
-# Of commands that a test starts.
+# Of commands that a test starts; and the same variables as the developer has them.
 QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+_AS_FOR_A_USER: dict[str, str | None] = {"JAX_DISABLE_MOST_OPTIMIZATIONS": None}
 if OLDER_EMITTERS:
-    own = os.environ.get("XLA_FLAGS", "")
-    QUICKLY["XLA_FLAGS"] = f"{own} --xla_cpu_use_fusion_emitters=false".strip()
+    _AS_FOR_A_USER["XLA_FLAGS"] = os.environ.get("XLA_FLAGS")
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false"]
+    QUICKLY["XLA_FLAGS"] = " ".join(filter(None, flags))
+
+
+def choose_for_commands(quick: bool) -> None:
+    """Have programs of commands compiled quickly from here on, or as for a user."""
+    for name, value in (QUICKLY if quick else _AS_FOR_A_USER).items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def choose(jax: ModuleType, quick: bool) -> None:

@@ -37,11 +37,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     the marker `optimised` has them compiled as for a user.
     """
     quick = item.get_closest_marker("optimised") is None
-    for name, value in compiling.QUICKLY.items():
-        if quick:
-            os.environ[name] = value
-        else:
-            os.environ.pop(name, None)
+    compiling.choose_for_commands(quick)
     # A test that never imports JAX does not get it imported here.
     jax = sys.modules.get("jax")
     if jax is None:

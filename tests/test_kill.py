@@ -16,7 +16,6 @@ from jaxnet.outputs.records import read_lines
 from tests import killing
 from tests.kill_cases import COMMAND, CONFIGS, PREDICTIONS, SAME, Case, prepare
 from tests.killing import Figures
-from tests.tiers import thorough
 
 
 class Killed(NamedTuple):
@@ -109,13 +108,9 @@ def test_without_a_fault_nothing_is_wrong(case: Case, late: Killed) -> None:
     assert gone_on(case, late, "none") == ()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    "fault",
-    [
-        *thorough(
-            "position_off_by_one", "moments_forgotten", "average_forgotten", "order_of_epoch_0"
-        ),
-    ],
+    "fault", ["position_off_by_one", "moments_forgotten", "average_forgotten", "order_of_epoch_0"]
 )
 def test_a_state_restored_wrongly_is_caught(case: Case, early: Killed, fault: str) -> None:
     assert set(gone_on(case, early, fault)) == EVERYTHING

@@ -256,7 +256,8 @@ def test_a_file_where_the_checkpoints_belong(folder, whole):
     assert (folder / "run/checkpoints").read_text() == "mine"
 
 
-@pytest.mark.parametrize("place", thorough(MIDST, WRITING_THE_MODEL), ids=["training", "model"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("place", [MIDST, WRITING_THE_MODEL], ids=["training", "model"])
 def test_a_run_whose_directory_is_removed_ends(place, folder, whole):
     done = command(RUN, (place, f"remove:{folder / 'run'}"), cwd=folder)
     says(done, 1, "was removed or replaced while the run was under way", "--run-dir DIR")

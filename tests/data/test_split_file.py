@@ -6,6 +6,7 @@ import pytest
 from jaxnet.data import split_file
 from jaxnet.data.splits import Split, split
 from jaxnet.errors import DataError
+from jaxnet.files import MOST_TEXT
 
 
 def test_to_a_file_and_back(tmp_path):
@@ -57,3 +58,10 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"row,part\n\xff\n")
     with pytest.raises(DataError, match="not UTF-8 text; expected a CSV file with 'row,part'"):
         split_file.read(tmp_path / "a.csv", 3)
+
+
+def test_a_file_of_far_more_than_the_rows_take_is_refused(tmp_path):
+    path = tmp_path / "split.csv"
+    path.write_bytes(b"row,part\n0,train\n" + bytes(MOST_TEXT + 64))
+    with pytest.raises(DataError, match=r"data\.split\.file: .*larger than 16 MiB"):
+        split_file.read(path, 1)

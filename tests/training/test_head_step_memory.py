@@ -11,7 +11,6 @@ from jaxnet.training import epoch, head_step, state
 from jaxnet.training.epoch import Program
 from jaxnet.training.optimizer import Optimizer
 from jaxnet.training.state import Head
-from tests.tiers import thorough
 from tests.training.test_head_step import (
     LOSS,
     RATES,
@@ -102,7 +101,7 @@ def temporary(labels: int, optimizer: Optimizer, weights: str = "float32") -> in
 @pytest.mark.optimised
 @pytest.mark.parametrize(
     "optimizer",
-    [Optimizer("adamw", ema=0.99), *thorough(Optimizer("sgd"), Optimizer("lion"))],
+    [Optimizer("adamw", ema=0.99), Optimizer("sgd"), Optimizer("lion")],
     ids=lambda o: o.name,
 )
 def test_neither_a_gradient_of_the_head_nor_its_logits_nor_a_copy(optimizer: Optimizer):
